@@ -1,0 +1,44 @@
+# Everything a person types. `make run` and `make test` need Python 3.11, git and make, nothing else.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: run test lint stack lock clean
+
+run: .venv/installed
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py demo_data
+	@exec $(BIN)/python manage.py serve
+
+test: lint
+	$(BIN)/pytest
+	$(BIN)/pytest --embedded -m embedded
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+stack: .venv/installed-dev
+	@exec $(BIN)/python -m dev.stack --demo-users
+
+lock: .venv/installed-dev
+	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; %s is %s. Name another one: make PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))'
+	@echo "Building .venv (once; about half a minute)"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: .venv/python requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv var

@@ -1,0 +1,208 @@
+from typing import Any
+
+import django_filters
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import GenericViewSet
+
+from commands import lifecycle
+from commands.catalogue import COMMAND_TYPES
+from commands.events import frame_of
+from commands.models import Command, CommandQuerySet, EventQuerySet, Status
+from sovd.api import check_instant
+from vehicles.models import Vehicle
+
+
+class CommandSerializer(serializers.ModelSerializer[Command]):
+    vehicle_id = serializers.UUIDField()
+    command_params = serializers.DictField(default=dict)
+    submitted_by = serializers.CharField(source="submitted_by.username", read_only=True)
+
+    class Meta:
+        model = Command
+        fields = [
+            "command_id",
+            "vehicle_id",
+            "command_name",
+            "command_params",
+            "status",
+            "error_code",
+            "error_message",
+            "submitted_by",
+            "submitted_at",
+            "started_at",
+            "completed_at",
+            "expires_at",
+            "last_sequence_number",
+        ]
+        read_only_fields = [*fields[:1], *fields[4:]]
+
+    def to_internal_value(self, data: Any) -> Any:
+        writable = {name for name, field in self.fields.items() if not field.read_only}
+        unknown = sorted(set(data) - writable) if isinstance(data, dict) else []
+        if unknown:
+            known = ", ".join(sorted(writable))
+            raise ValidationError({name: [f"Unknown field. Known: {known}."] for name in unknown})
+        return super().to_internal_value(data)
+
+    def validate_vehicle_id(self, value: Any) -> Vehicle:
+        vehicle: Vehicle | None = Vehicle.objects.filter(pk=value).first()
+        if vehicle is None:
+            raise ValidationError(f"There is no vehicle {value}. GET /api/v1/vehicles/ lists them.")
+        return vehicle
+
+    def validate_command_name(self, value: str) -> str:
+        if value not in COMMAND_TYPES:
+            raise ValidationError(f"Unknown command. Known: {', '.join(COMMAND_TYPES)}.")
+        return value
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        errors = COMMAND_TYPES[attrs["command_name"]].errors(attrs["command_params"])
+        if errors:
+            raise ValidationError({"command_params": errors})
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Command:
+        return lifecycle.submit(
+            self.context["request"].user,
+            validated_data["vehicle_id"],
+            validated_data["command_name"],
+            validated_data["command_params"],
+        )
+
+
+class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
+    vehicle_id = django_filters.UUIDFilter()
+    status = django_filters.ChoiceFilter(choices=Status.choices)
+    command_name = django_filters.CharFilter(max_length=64)
+    submitted_by = django_filters.CharFilter(field_name="submitted_by__username", max_length=150)
+    submitted_after = django_filters.IsoDateTimeFilter(
+        field_name="submitted_at", lookup_expr="gt", validators=[check_instant]
+    )
+    submitted_before = django_filters.IsoDateTimeFilter(
+        field_name="submitted_at", lookup_expr="lt", validators=[check_instant]
+    )
+
+
+class MaySubmit(BasePermission):
+    message = "You may look, but not submit or cancel: that needs the permission to add commands."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("commands.add_command")
+
+
+class Ended(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "already_ended"
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(f"The command is {command.status}; it can no longer be cancelled.")
+
+
+FRAMES = inline_serializer(
+    "Frames", {"results": serializers.ListField(child=serializers.DictField())}
+)
+
+
+class CommandViewSet(
+    mixins.CreateModelMixin,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    GenericViewSet[Command],
+):
+    """Commands: yours, or all of them with the permission to view commands."""
+
+    queryset = Command.objects.none()
+    serializer_class = CommandSerializer
+    filterset_class = CommandFilter
+    lookup_field = "command_id"
+    lookup_value_converter = "uuid"
+    orderings = [("-submitted_at", "-command_id"), ("submitted_at", "command_id")]
+
+    def get_queryset(self) -> CommandQuerySet:
+        commands: CommandQuerySet = Command.objects.visible_to(self.request.user)
+        return commands.select_related("submitted_by")
+
+    def get_permissions(self) -> list[Any]:
+        writes = self.action in ("create", "cancel")
+        return [IsAuthenticated(), MaySubmit()] if writes else [IsAuthenticated()]
+
+    @extend_schema(
+        responses=FRAMES,
+        parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="Sequence number")],
+    )
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def events(self, request: Request, command_id: str) -> Response:
+        """The event log, as the stream sends it."""
+        return _frames(self._log().after(_after(request)))
+
+    @extend_schema(responses=FRAMES)
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def responses(self, request: Request, command_id: str) -> Response:
+        """The vehicle's answers that count: those since the command was last claimed."""
+        return _frames(self._log().answers_that_count().order_by("sequence_number"))
+
+    @extend_schema(request=None, responses={200: CommandSerializer, 202: CommandSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, command_id: str) -> Response:
+        """200: it was pending and is cancelled. 202: it is running and was asked to stop."""
+        command = self.get_object()
+        try:
+            cancelled = lifecycle.cancel(command)
+        except lifecycle.AlreadyEnded as error:
+            raise Ended(command) from error
+        command.refresh_from_db()
+        code = status.HTTP_200_OK if cancelled else status.HTTP_202_ACCEPTED
+        return Response(self.get_serializer(command).data, status=code)
+
+    def _log(self) -> EventQuerySet:
+        visible = Command.objects.visible_to(self.request.user).only("pk")
+        command = get_object_or_404(visible, pk=self.kwargs["command_id"])
+        log: EventQuerySet = command.events.all()
+        return log
+
+
+def _frames(log: EventQuerySet) -> Response:
+    return Response({"results": [frame_of(event) for event in log]})
+
+
+def _after(request: Request) -> int:
+    text = request.query_params.get("after", "0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+        raise ValidationError({"after": ["Must be a sequence number: 0 or more."]})
+    return int(text)
+
+
+class CommandTypesView(APIView):
+    """What may be sent to a vehicle, with the JSON Schema of each one's parameters."""
+
+    serializer_class = inline_serializer(
+        "CommandType",
+        {
+            "name": serializers.CharField(),
+            "description": serializers.CharField(),
+            "schema": serializers.DictField(),
+            "safe_to_repeat": serializers.BooleanField(),
+        },
+        many=True,
+    )
+
+    def get(self, request: Request) -> Response:
+        types = [
+            {
+                "name": command_type.name,
+                "description": command_type.description,
+                "schema": command_type.schema,
+                "safe_to_repeat": command_type.safe_to_repeat,
+            }
+            for command_type in COMMAND_TYPES.values()
+        ]
+        return Response({"next": None, "previous": None, "results": types})

@@ -1,0 +1,132 @@
+"""One claimed command on its way to the vehicle and back."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from enum import Enum
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+
+from commands import lifecycle, plain_json
+from commands.catalogue import is_safe_to_repeat
+from commands.lifecycle import LostClaim
+from commands.models import Command
+from commands.threads import in_thread
+from vehicles.connector import Answer, Connector, VehicleError
+
+logger = logging.getLogger(__name__)
+
+
+class Stop(Enum):
+    """Why an execution is to end before the vehicle has answered."""
+
+    CANCELLED = "somebody asked it to stop"
+    RELEASED = "its worker shuts down"
+    LOST = "its claim is gone"
+
+
+class Execution:
+    def __init__(self, command: Command, connector: Connector, lease_ends: float) -> None:
+        self.command = command
+        self._token = cast(UUID, command.claim_token)
+        self.lease_ends = lease_ends  # by the event loop's clock
+        self._connector = connector
+        self._deadline = asyncio.get_running_loop().time() + settings.COMMAND_TIMEOUT_SECONDS
+        self._stop: Stop | None = None
+        self._waiting: asyncio.Timeout | None = None
+
+    def stop(self, reason: Stop) -> None:
+        """End the wait for the vehicle now. A write that is under way is left to finish."""
+        self._stop = self._stop or reason
+        self._deadline = 0
+        if self._waiting:
+            self._waiting.reschedule(0)
+
+    def heed(self, claims: Mapping[tuple[UUID, UUID], bool]) -> None:
+        """Stop if the claim is not among those that stand, or somebody asked to."""
+        asked_to_stop = claims.get((self.command.pk, self._token))
+        if asked_to_stop is None:
+            self.stop(Stop.LOST)
+        elif asked_to_stop:
+            self.stop(Stop.CANCELLED)
+
+    async def run(self) -> None:
+        try:
+            await self._run()
+        except LostClaim:
+            logger.warning("%s is no longer ours: nothing more is written", self.command)
+        except Exception:
+            # The row stays claimed and its lease runs out: the sweep then applies the rules.
+            logger.exception("%s could not be carried on", self.command)
+
+    async def _run(self) -> None:
+        try:
+            answer = await self._converse()
+        except TimeoutError:
+            await self._end_early()
+        except VehicleError as error:
+            await in_thread(lifecycle.fail, self.command, error.error_code, str(error))
+        else:
+            await in_thread(lifecycle.complete, self.command, answer)
+
+    async def _converse(self) -> dict[str, Any]:
+        """Ask the vehicle, write down its answers, and return the last one."""
+        command = self.command
+        if not is_safe_to_repeat(command.command_name):
+            await in_thread(lifecycle.mark_sent, command)
+        answers = self._connector.execute(
+            command.vehicle, command.command_name, command.command_params
+        )
+        async with aclosing(cast(Any, answers)):
+            while True:
+                answer = await self._next(answers)
+                response = _clean(answer)
+                if answer.is_final:
+                    return response
+                await in_thread(lifecycle.respond, command, response)
+
+    async def _next(self, answers: AsyncIterator[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout_at(self._deadline) as self._waiting:
+                return await anext(answers)
+        except StopAsyncIteration:
+            raise VehicleError(
+                "malformed_answer", "The vehicle stopped answering before its last answer."
+            ) from None
+        except (VehicleError, TimeoutError):
+            raise
+        except Exception as error:
+            logger.exception("The connector failed on %s", self.command)
+            raise VehicleError(
+                "malformed_answer",
+                f"The connector failed ({type(error).__name__}); the worker's log says why.",
+            ) from error
+        finally:
+            self._waiting = None
+
+    async def _end_early(self) -> None:
+        if self._stop is Stop.LOST:
+            raise LostClaim(self.command)
+        if self._stop is Stop.CANCELLED:
+            await in_thread(lifecycle.cancel_running, self.command)
+        elif self._stop is Stop.RELEASED:
+            await in_thread(lifecycle.release, self.command)
+        else:
+            message = (
+                f"The vehicle did not answer within {settings.COMMAND_TIMEOUT_SECONDS:g} s. It may "
+                "be out of coverage. The command was not repeated."
+            )
+            await in_thread(lifecycle.time_out, self.command, message)
+
+
+def _clean(answer: Answer) -> dict[str, Any]:
+    """What a vehicle answers is hostile input: checked before it is stored."""
+    try:
+        return plain_json.check_object(answer.response)
+    except plain_json.NotPlain as problem:
+        raise VehicleError(
+            "malformed_answer", f"The vehicle's answer cannot be used: {problem}."
+        ) from problem

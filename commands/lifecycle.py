@@ -1,0 +1,308 @@
+"""The life of a command: one function per move, and nothing else writes `status`.
+
+             submit            claim               complete
+  (POST) ──▶ pending ────────▶ in_progress ───────▶ completed
+             │ │   ▲           │     │  │
+             │ │   └─ release ─┘     │  ├─────────▶ failed       (fail; release, if it may not be
+             │ │                     │  │                         repeated: the worker was lost)
+             │ └─ cancel ─▶ cancelled ◀─┤           (cancel_running)
+             └─ expire ─▶ expired       └─────────▶ timed_out    (time_out)
+
+A move is one guarded UPDATE: the row must still be what the `Command` in hand says (status, claim
+token, whether it was sent, last sequence number). The events that tell of it are in the same
+transaction, and the doorbell rings after the commit. So a worker that lost its claim can write
+nothing, and of two who end a command the second is told.
+"""
+
+import uuid
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from commands import events, metrics
+from commands.catalogue import is_safe_to_repeat
+from commands.doorbell import WORKERS, bell
+from commands.models import TERMINAL, Command, ErrorCode, Event, Kind, Status
+from vehicles.models import Vehicle
+
+MOVES = {
+    Status.PENDING: {Status.IN_PROGRESS, Status.CANCELLED, Status.EXPIRED},
+    Status.IN_PROGRESS: TERMINAL - {Status.EXPIRED} | {Status.PENDING},
+}
+UNCLAIMED = {"claim_token": None, "lease_expires_at": None}
+
+
+class LostClaim(Exception):
+    """The command is no longer as the writer knows it: somebody else moved it."""
+
+
+class AlreadyEnded(Exception):
+    """The command is in a terminal state, which never changes."""
+
+
+# --- Moves
+
+
+def submit(user: User, vehicle: Vehicle, command_name: str, params: dict[str, Any]) -> Command:
+    expires = timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS)
+    with transaction.atomic():
+        command = Command.objects.create(
+            vehicle=vehicle,
+            command_name=command_name,
+            command_params=params,
+            submitted_by=user,
+            expires_at=timezone.now() + expires,
+            last_sequence_number=1,
+        )
+        _append(command, 1, [events.status(Status.PENDING)])
+        _ring_workers("command.pending")
+    return command
+
+
+def claim(limit: int) -> list[Command]:
+    """Take up to `limit` commands, each the first in line of its vehicle, under one token."""
+    try:
+        with transaction.atomic():
+            queue = Command.objects.claimable().select_related("vehicle")
+            commands = list(queue.select_for_update(skip_locked=True, of=("self",))[:limit])
+            if commands:
+                _take(commands)
+            return commands
+    except IntegrityError:  # another worker just claimed for one of these vehicles
+        return []
+
+
+def _take(commands: list[Command]) -> None:
+    token = uuid.uuid4()
+    taken = Command.objects.filter(
+        pk__in=[command.pk for command in commands], status=Status.PENDING
+    ).update(
+        status=Status.IN_PROGRESS,
+        claim_token=token,
+        lease_expires_at=_lease_end(),
+        started_at=Now(),
+        sent_at=None,
+        last_sequence_number=F("last_sequence_number") + 1,
+    )
+    if taken != len(commands):
+        raise IntegrityError("a command was claimed twice")
+    for command in commands:
+        command.status, command.claim_token = Status.IN_PROGRESS, token
+        command.last_sequence_number += 1
+    _record(
+        [
+            _event(command, command.last_sequence_number, events.status(Status.IN_PROGRESS))
+            for command in commands
+        ]
+    )
+
+
+def mark_sent(command: Command) -> None:
+    """From now on the vehicle may have been asked. Written before what must not be repeated."""
+    if not _still(command).update(sent_at=Now()):
+        raise LostClaim(command)
+    command.sent_at = timezone.now()
+
+
+def respond(command: Command, response: dict[str, Any]) -> None:
+    _write(command, [events.response(response, is_final=False)])
+
+
+def complete(command: Command, response: dict[str, Any]) -> None:
+    """The vehicle's last answer and the end that it brings."""
+    answer = events.response(response, is_final=True)
+    _move(command, Status.COMPLETED, [answer, events.status(Status.COMPLETED)])
+
+
+def fail(command: Command, code: str, message: str) -> None:
+    _end_with_error(command, Status.FAILED, code, message)
+
+
+def time_out(command: Command, message: str) -> None:
+    _end_with_error(command, Status.TIMED_OUT, ErrorCode.VEHICLE_TIMEOUT, message)
+    metrics.command_timeouts.inc()
+
+
+def expire(command: Command) -> None:
+    message = (
+        "No worker could send the command before it expired, because the vehicle was not connected "
+        "or was busy. It was not sent. Submit it again when the vehicle is connected."
+    )
+    _end_with_error(command, Status.EXPIRED, ErrorCode.EXPIRED, message)
+
+
+def cancel(command: Command) -> bool:
+    """Cancel what is pending (True) or ask what is running to stop (False).
+
+    Raises AlreadyEnded. `command` need not be fresh: the row decides.
+    """
+    while not command.has_ended:
+        if command.status == Status.PENDING:
+            try:
+                _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)])
+            except LostClaim:
+                pass
+            else:
+                return True
+        elif _ask_to_stop(command):
+            return False
+        command.refresh_from_db()
+    raise AlreadyEnded(command)
+
+
+def _ask_to_stop(command: Command) -> bool:
+    running = Command.objects.filter(pk=command.pk, status=Status.IN_PROGRESS)
+    with transaction.atomic():
+        _ring_workers("command.cancel")
+        return bool(running.update(cancel_requested_at=Now()))
+
+
+def cancel_running(command: Command) -> None:
+    _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)])
+
+
+def release(command: Command, guard: Q | None = None) -> None:
+    """Its worker gives the command up, or is gone. What may have been carried out and must not
+    be repeated ends here; anything else goes back into the line."""
+    guard = guard or Q()
+    if command.sent_at is not None and not is_safe_to_repeat(command.command_name):
+        message = (
+            "The worker was lost after it had sent the command: it may or may not have been "
+            "carried out, and was not repeated. Read the vehicle's state before sending it again."
+        )
+        _end_with_error(command, Status.FAILED, ErrorCode.WORKER_LOST, message, guard)
+    elif command.cancel_requested_at is not None:
+        _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)], guard)
+    else:
+        _move(command, Status.PENDING, [events.status(Status.PENDING)], guard, started_at=None)
+        _ring_workers("command.pending")
+
+
+# --- Leases and sweeps
+
+
+def renew(commands: list[Command]) -> None:
+    _held(commands).update(lease_expires_at=_lease_end())
+
+
+def held(commands: list[Command]) -> dict[tuple[uuid.UUID, uuid.UUID], bool]:
+    """Which of these claims still stand, by (command id, claim token), and who asked to stop."""
+    rows = _held(commands).values_list("pk", "claim_token", "cancel_requested_at")
+    return {(pk, token): asked is not None for pk, token, asked in rows}
+
+
+def sweep(limit: int = 100) -> None:
+    """End what expired, and release what its worker no longer renews."""
+    for command in Command.objects.overdue()[:limit]:
+        _unless_moved(expire, command)
+    for command in Command.objects.lapsed()[:limit]:
+        _unless_moved(release, command, Q(lease_expires_at__lte=Now()))
+
+
+def _unless_moved(move: Any, *args: Any) -> None:
+    with suppress(LostClaim):  # another worker's sweep was faster, or the owner came back
+        move(*args)
+
+
+def _held(commands: list[Command]) -> Any:
+    return Command.objects.filter(
+        pk__in=[command.pk for command in commands],
+        claim_token__in={command.claim_token for command in commands},
+        status=Status.IN_PROGRESS,
+    )
+
+
+def _lease_end() -> Any:
+    return Now() + timedelta(seconds=settings.COMMAND_LEASE_SECONDS)
+
+
+# --- How a move is written
+
+
+def _end_with_error(
+    command: Command, to: Status, code: str, message: str, guard: Q | None = None
+) -> None:
+    told = [events.error(to, code, message)]
+    _move(command, to, told, guard or Q(), error_code=code, error_message=message)
+
+
+def _move(
+    command: Command,
+    to: Status,
+    told: list[tuple[Kind, dict[str, Any]]],
+    guard: Q | None = None,
+    **changes: Any,
+) -> None:
+    if to not in MOVES[Status(command.status)]:
+        raise ValueError(f"{command} cannot go from {command.status} to {to}")
+    if to in TERMINAL:
+        changes["completed_at"] = Now()
+    _write(command, told, guard or Q(), status=to, **UNCLAIMED, **changes)
+    command.status = to
+    command.claim_token = None
+
+
+def _write(
+    command: Command,
+    told: list[tuple[Kind, dict[str, Any]]],
+    guard: Q | None = None,
+    **changes: Any,
+) -> None:
+    """The guarded UPDATE and its events, together. Raises LostClaim and then writes nothing."""
+    last = command.last_sequence_number + len(told)
+    with transaction.atomic():
+        same = _still(command).filter(guard or Q())
+        if not same.update(last_sequence_number=last, **changes):
+            raise LostClaim(command)
+        _append(command, command.last_sequence_number + 1, told)
+    command.last_sequence_number = last
+
+
+def _still(command: Command) -> Any:
+    """The row, if it is still what we know of it."""
+    return Command.objects.filter(
+        pk=command.pk,
+        status=command.status,
+        claim_token=command.claim_token,
+        sent_at__isnull=command.sent_at is None,
+        last_sequence_number=command.last_sequence_number,
+    )
+
+
+def _append(command: Command, number: int, told: list[tuple[Kind, dict[str, Any]]]) -> None:
+    log = [_event(command, number + offset, what) for offset, what in enumerate(told)]
+    _record(log)
+    if events.is_terminal(log[-1].payload):
+        transaction.on_commit(lambda: _count_end(command, log[-1]), robust=True)
+
+
+def _event(command: Command, number: int, told: tuple[Kind, dict[str, Any]]) -> Event:
+    kind, payload = told
+    return Event(command=command, sequence_number=number, kind=kind, payload=payload)
+
+
+def _record(log: list[Event]) -> None:
+    Event.objects.bulk_create(log)
+    transaction.on_commit(lambda: _publish(log), robust=True)
+
+
+def _publish(log: list[Event]) -> None:
+    for event in log:
+        bell.ring(events.group_of(event.command_id), events.message_of(event))
+
+
+def _ring_workers(kind: str) -> None:
+    transaction.on_commit(lambda: bell.ring(WORKERS, {"type": kind}), robust=True)
+
+
+def _count_end(command: Command, event: Event) -> None:
+    metrics.commands_executed.labels(event.payload["status"]).inc()
+    seconds = (event.created_at - command.submitted_at).total_seconds()
+    metrics.command_execution_duration.observe(max(0, seconds))

@@ -1,0 +1,73 @@
+import asyncio
+import os
+import signal
+import socket
+from typing import Any
+
+from daphne.endpoints import build_endpoint_description_strings
+from daphne.server import Server  # installs the asyncio reactor, so it comes before any other
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from twisted.internet import reactor
+
+from commands.worker import Worker
+from sovd.asgi import application
+from vehicles.mock_vehicle import MockVehicle
+
+
+class Command(BaseCommand):
+    help = (
+        "Console, API, WebSocket and worker in one process, on one event loop. HOST and PORT say "
+        "where (127.0.0.1, 8000). Ctrl-C or SIGTERM lets finish what runs; again: gives it up."
+    )
+
+    def handle(self, **options: Any) -> None:
+        host, port = os.environ.get("HOST") or "127.0.0.1", _port()
+        _check_is_free(host, port)
+        server = Server(
+            application,
+            endpoints=build_endpoint_description_strings(host=host, port=port),
+            signal_handlers=False,
+            ready_callable=lambda: self._greet(host, port),
+            verbosity=0,
+        )
+        self._worker = Worker(MockVehicle.from_settings())
+        reactor.callWhenRunning(self._start_worker)
+        server.run()
+
+    def _start_worker(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._worker.stop)
+        self._working = loop.create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            await self._worker.run()
+        finally:  # the sockets stay open until the last command has ended
+            reactor.stop()  # type: ignore[misc]
+
+    def _greet(self, host: str, port: int) -> None:
+        shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host  # noqa: S104
+        mode = "embedded mode" if settings.EMBEDDED else "Postgres and Redis"
+        self.stdout.write(f"SOVD command console at http://{shown}:{port}/  ({mode})")
+        self.stdout.write("Stop it with Ctrl-C.")
+
+
+def _port() -> int:
+    text = os.environ.get("PORT") or "8000"
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise CommandError(f"PORT={text} is not a port: set a number from 1 to 65535.")
+    return int(text)
+
+
+def _check_is_free(host: str, port: int) -> None:
+    """Ask before the server does, whose answer would be a traceback."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        raise CommandError(
+            f"{host}:{port} cannot be used ({error.strerror}). "
+            "Set another one: PORT=8001 make run, or HOST=…"
+        ) from error

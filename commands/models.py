@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from vehicles.models import Vehicle, is_connected
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+class Status(models.TextChoices):
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+OPEN = frozenset({Status.PENDING, Status.IN_PROGRESS})
+TERMINAL = frozenset(Status) - OPEN
+
+
+class ErrorCode(models.TextChoices):
+    VEHICLE_UNREACHABLE = "vehicle_unreachable"
+    VEHICLE_REFUSED = "vehicle_refused"
+    MALFORMED_ANSWER = "malformed_answer"
+    WORKER_LOST = "worker_lost"
+    VEHICLE_TIMEOUT = "vehicle_timeout"
+    EXPIRED = "expired"
+
+
+def sees_all_commands(user: User | AnonymousUser) -> bool:
+    return user.has_perm("commands.view_command")  # which is False for who is not active
+
+
+class CommandQuerySet(models.QuerySet["Command"]):
+    def visible_to(self, user: User | AnonymousUser) -> CommandQuerySet:
+        """Who sees what, the one rule: all with `view_command`, else what one submitted."""
+        return self if sees_all_commands(user) else self.filter(submitted_by_id=user.pk)
+
+    def claimable(self) -> CommandQuerySet:
+        """The first in line of each connected vehicle that is not busy, oldest first."""
+        same_vehicle = Command.objects.filter(vehicle_id=OuterRef("vehicle_id"))
+        busy = same_vehicle.filter(status=Status.IN_PROGRESS)
+        earlier = same_vehicle.waiting().filter(
+            Q(submitted_at__lt=OuterRef("submitted_at")) | Q(command_id__lt=OuterRef("command_id")),
+            submitted_at__lte=OuterRef("submitted_at"),
+        )
+        return (
+            self.waiting()
+            .filter(~Exists(busy), ~Exists(earlier), is_connected("vehicle__"))
+            .order_by("submitted_at", "command_id")
+        )
+
+    def waiting(self) -> CommandQuerySet:
+        return self.filter(status=Status.PENDING, expires_at__gt=Now())
+
+    def overdue(self) -> CommandQuerySet:
+        return self.filter(status=Status.PENDING, expires_at__lte=Now()).order_by("expires_at")
+
+    def lapsed(self) -> CommandQuerySet:
+        """Claimed by a worker that stopped renewing its lease."""
+        return self.filter(status=Status.IN_PROGRESS, lease_expires_at__lte=Now()).order_by(
+            "lease_expires_at"
+        )
+
+
+class Command(models.Model):
+    command_id = models.UUIDField("command ID", primary_key=True, default=uuid.uuid4)
+    vehicle = models.ForeignKey(
+        Vehicle, on_delete=models.PROTECT, related_name="commands", db_index=False
+    )
+    command_name = models.CharField(max_length=64)
+    command_params = models.JSONField(default=dict)
+    status = models.CharField(max_length=12, choices=Status, default=Status.PENDING)
+    error_code = models.CharField(max_length=32, choices=ErrorCode, blank=True)
+    error_message = models.TextField(blank=True)
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        related_name="commands",
+        db_index=False,
+    )
+    submitted_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    completed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    last_sequence_number = models.PositiveIntegerField(default=0)
+
+    # What a worker holds. The claim token fences its writes, the lease says until when it may be
+    # silent, and `sent_at` is written before a vehicle is asked what must not be asked twice.
+    claim_token = models.UUIDField(null=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[Any] = CommandQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-submitted_at", "-command_id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_running_command_per_vehicle",
+                fields=["vehicle"],
+                condition=Q(status=Status.IN_PROGRESS),
+            ),
+            models.CheckConstraint(
+                name="command_status_is_known", condition=Q(status__in=Status.values)
+            ),
+        ]
+        indexes = [
+            # Read by the worker: the claim, its look for earlier commands, and both sweeps.
+            models.Index(
+                name="command_queue",
+                fields=["submitted_at", "command_id"],
+                condition=Q(status=Status.PENDING),
+            ),
+            models.Index(
+                name="command_vehicle_queue",
+                fields=["vehicle", "submitted_at", "command_id"],
+                condition=Q(status=Status.PENDING),
+            ),
+            models.Index(
+                name="command_overdue", fields=["expires_at"], condition=Q(status=Status.PENDING)
+            ),
+            models.Index(
+                name="command_lapsed",
+                fields=["lease_expires_at"],
+                condition=Q(status=Status.IN_PROGRESS),
+            ),
+            # Read by the lists of the API, the console and the admin.
+            models.Index(name="command_latest", fields=["-submitted_at"]),
+            models.Index(name="command_latest_of_user", fields=["submitted_by", "-submitted_at"]),
+            models.Index(name="command_latest_of_vehicle", fields=["vehicle", "-submitted_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.command_name} {self.command_id}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in TERMINAL
+
+
+class Kind(models.TextChoices):
+    STATUS = "status"
+    RESPONSE = "response"
+    ERROR = "error"
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def after(self, sequence_number: int) -> EventQuerySet:
+        return self.filter(sequence_number__gt=sequence_number).order_by("sequence_number")
+
+    def answers_that_count(self) -> EventQuerySet:
+        """The vehicle's answers since the command was last claimed (see `lifecycle.release`)."""
+        claims = Event.objects.filter(
+            command=OuterRef("command"), kind=Kind.STATUS, payload__status=Status.IN_PROGRESS
+        ).order_by("-sequence_number")
+        return self.filter(kind=Kind.RESPONSE).filter(
+            sequence_number__gt=models.Subquery(claims.values("sequence_number")[:1])
+        )
+
+
+class Event(models.Model):
+    """One thing that a subscriber may learn of a command. Append-only: the truth of the stream."""
+
+    command = models.ForeignKey(
+        Command, on_delete=models.CASCADE, related_name="events", db_index=False
+    )
+    sequence_number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=8, choices=Kind)
+    payload = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[Any] = EventQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["command", "sequence_number"]
+        constraints = [
+            models.UniqueConstraint(
+                name="event_sequence_number_is_unique", fields=["command", "sequence_number"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.sequence_number} of {self.command_id}"

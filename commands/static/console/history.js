@@ -1,0 +1,122 @@
+// The recent commands, newest first; a click shows a command's stream again.
+
+import { getPage, listCommands } from "./api.js";
+import { arrange, badge, duration, element, parameters, plain, time } from "./dom.js";
+import { findVehicle } from "./vehicles.js";
+import { ENDED, STATUS_WORDS } from "./words.js";
+
+const REFRESH_MS = 10_000;
+
+/** `filters` say whose commands; onOpen(commandId) is called for a click. */
+export function createHistory({ root, filters, onOpen }) {
+  const list = root.querySelector("[data-list]");
+  const message = root.querySelector("[data-message]");
+  const more = root.querySelector("[data-more]");
+  const commands = new Map();
+  const rows = new Map();
+  let next; // undefined until the first page is here
+  let shownId = null;
+
+  async function load(fetchPage, { older = false } = {}) {
+    try {
+      const page = await fetchPage();
+      // A refresh brings the newest page only. Where it meets what is shown, the link to older ones stays where it has got to.
+      const meets = page.results.some(({ command_id: id }) => commands.has(id));
+      if (!older && !meets) commands.clear();
+      if (older || !meets || next === undefined) next = page.next;
+      page.results.forEach(keep);
+      render();
+    } catch (error) {
+      say(error.detail ?? "The commands could not be shown.", true);
+    }
+  }
+
+  // A list that was asked for before a move may arrive after it.
+  function keep(command) {
+    const last = commands.get(command.command_id)?.last_sequence_number ?? 0;
+    if (command.last_sequence_number >= last) commands.set(command.command_id, command);
+  }
+
+  function render() {
+    const newestFirst = [...commands.values()].sort(byTime);
+    arrange(list, newestFirst.map(row));
+    more.hidden = !next;
+    say(newestFirst.length ? "" : root.dataset.empty);
+  }
+
+  function row(command) {
+    const id = command.command_id;
+    if (!rows.has(id)) rows.set(id, newRow(id));
+    const item = rows.get(id);
+    fill(item.firstElementChild, command);
+    mark(id);
+    return item;
+  }
+
+  function newRow(id) {
+    const link = element("a", { href: `?command=${encodeURIComponent(id)}` });
+    link.addEventListener("click", (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey) return; // A new tab or window is the browser's business.
+      event.preventDefault();
+      onOpen(id);
+    });
+    return element("li", {}, link);
+  }
+
+  function mark(id) {
+    const link = rows.get(id)?.firstElementChild;
+    if (id === shownId) link?.setAttribute("aria-current", "true");
+    else link?.removeAttribute("aria-current");
+  }
+
+  function say(text, isError = false) {
+    message.textContent = text;
+    message.hidden = !text;
+    message.classList.toggle("error", isError);
+  }
+
+  const refresh = () => load(() => listCommands(filters));
+  more.addEventListener("click", () => load(() => getPage(next), { older: true }));
+
+  setInterval(() => {
+    if (!document.hidden && [...commands.values()].some(({ status }) => !ENDED.has(status))) refresh();
+  }, REFRESH_MS);
+
+  return {
+    refresh,
+    select(id) {
+      const before = shownId;
+      shownId = id;
+      mark(before);
+      mark(id);
+    },
+    add(command) {
+      keep(command);
+      render();
+    },
+    /** What the stream says is newer than the list. */
+    update(command) {
+      if (commands.has(command.command_id)) this.add(command);
+    },
+  };
+}
+
+function byTime(a, b) {
+  return Date.parse(b.submitted_at) - Date.parse(a.submitted_at) || (a.command_id < b.command_id ? 1 : -1);
+}
+
+function fill(link, command) {
+  const vin = link.querySelector(".vin") ?? element("span", { class: "vin" });
+  link.replaceChildren(
+    badge(command.status, STATUS_WORDS[command.status] ?? plain(command.status)),
+    element("span", { class: "history-command" }, element("strong", {}, command.command_name), ...parameters(command.command_params)),
+    vin,
+    element("span", { class: "history-time" }, time(command.submitted_at)),
+    element("span", { class: "history-duration", title: "From submission to end" }, took(command)),
+  );
+  if (!vin.textContent) findVehicle(command.vehicle_id).then((vehicle) => (vin.textContent = vehicle?.vin ?? ""));
+}
+
+function took({ status, submitted_at: from, completed_at: to }) {
+  return ENDED.has(status) && to ? duration(Date.parse(to) - Date.parse(from)) : "";
+}

@@ -1,0 +1,128 @@
+// The vehicles that this page has met, and the list to choose one from.
+
+import { getPage, getVehicle, listVehicles } from "./api.js";
+import { arrange, badge, element } from "./dom.js";
+import { VEHICLE_WORDS } from "./words.js";
+
+const SEARCH_PAUSE_MS = 250;
+const REFRESH_MS = 15_000;
+
+const known = new Map();
+
+function remember(vehicles) {
+  for (const vehicle of vehicles) known.set(vehicle.vehicle_id, vehicle);
+}
+
+/** The vehicle, asked for only once; null when it cannot be had. */
+export async function findVehicle(id) {
+  if (!known.has(id)) known.set(id, getVehicle(id).catch(() => forget(id)));
+  return known.get(id);
+}
+
+function forget(id) {
+  known.delete(id);
+  return null;
+}
+
+export const modelName = ({ make, model, year }) => [make, model, year].filter(Boolean).join(" ");
+
+export const connectionBadge = ({ connection_status: status }) => badge(status, VEHICLE_WORDS[status] ?? status);
+
+/** `root` holds the search field and the list; onChoose(vehicle) is called with the chosen one, also when it changed. */
+export function createVehiclePicker({ root, onChoose }) {
+  const search = root.querySelector("[data-search]");
+  const list = root.querySelector("[data-list]");
+  const message = root.querySelector("[data-message]");
+  const more = root.querySelector("[data-more]");
+  const complaint = root.querySelector("[data-complaint]");
+  const rows = new Map();
+  let shown = [];
+  let next = null;
+  let chosenId = null;
+  let asked = 0;
+
+  async function load(fetchPage, { append = false, quiet = false } = {}) {
+    const question = (asked += 1);
+    try {
+      const page = await fetchPage();
+      if (question === asked) render(page, append);
+    } catch (error) {
+      if (question === asked && !quiet) say(error.detail ?? "The vehicles could not be shown.", true);
+    }
+  }
+
+  function render(page, append) {
+    remember(page.results);
+    next = page.next;
+    shown = append ? [...shown, ...page.results] : page.results;
+    arrange(list, shown.map(row));
+    more.hidden = !next;
+    if (shown.length === 0) say(search.value ? "No vehicle matches the search." : "There are no vehicles yet.");
+    else say("");
+    if (known.has(chosenId)) onChoose(known.get(chosenId));
+  }
+
+  function row(vehicle) {
+    const id = vehicle.vehicle_id;
+    if (!rows.has(id)) rows.set(id, newRow(vehicle));
+    const item = rows.get(id);
+    item.querySelector("[data-connection]").replaceChildren(connectionBadge(vehicle));
+    return item;
+  }
+
+  function newRow(vehicle) {
+    const input = element("input", { type: "radio", name: "vehicle_id", value: vehicle.vehicle_id, required: true });
+    input.addEventListener("change", () => choose(vehicle.vehicle_id));
+    const names = element(
+      "span",
+      { class: "vehicle-names" },
+      element("span", { class: "vin" }, vehicle.vin),
+      element("span", { class: "muted" }, modelName(vehicle)),
+    );
+    return element("li", {}, element("label", {}, input, names, element("span", { "data-connection": true })));
+  }
+
+  function choose(id) {
+    chosenId = id;
+    complain("");
+    onChoose(known.get(id));
+  }
+
+  function say(text, isError = false) {
+    message.textContent = text;
+    message.hidden = !text;
+    message.classList.toggle("error", isError);
+  }
+
+  function complain(text) {
+    complaint.textContent = text;
+    complaint.hidden = !text;
+  }
+
+  const refresh = () => {
+    // Beyond the first page a refresh would throw the operator back to its beginning.
+    if (!document.hidden && shown.length > 0 && !list.dataset.extended) load(() => listVehicles(search.value.trim()), { quiet: true });
+  };
+
+  let pause;
+  search.addEventListener("input", () => {
+    clearTimeout(pause);
+    delete list.dataset.extended;
+    pause = setTimeout(() => load(() => listVehicles(search.value.trim())), SEARCH_PAUSE_MS);
+  });
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") event.preventDefault(); // It searches as one types; Enter here must not submit a command.
+  });
+  more.addEventListener("click", () => {
+    list.dataset.extended = "true";
+    load(() => getPage(next), { append: true });
+  });
+  setInterval(refresh, REFRESH_MS);
+  load(() => listVehicles());
+
+  return {
+    chosenId: () => chosenId,
+    complain,
+    focus: () => (list.querySelector("input") ?? search).focus(),
+  };
+}

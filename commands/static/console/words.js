@@ -1,0 +1,56 @@
+// What states and errors are called on the page: what happened, and what to do.
+
+export const STATUS_WORDS = {
+  pending: "Pending",
+  in_progress: "In progress",
+  completed: "Completed",
+  failed: "Failed",
+  timed_out: "Timed out",
+  cancelled: "Cancelled",
+  expired: "Expired",
+};
+
+export const VEHICLE_WORDS = {
+  connected: "Connected",
+  disconnected: "Disconnected",
+  error: "Error",
+};
+
+export const ENDED = new Set(["completed", "failed", "timed_out", "cancelled", "expired"]);
+
+const ERRORS = {
+  vehicle_unreachable: [
+    "The vehicle could not be reached.",
+    "Check that it is switched on and has a connection, then submit the command again.",
+  ],
+  vehicle_refused: [
+    "The vehicle refused the command.",
+    "Check the parameters and the state of the vehicle (ignition, engine, session), then submit it again.",
+  ],
+  malformed_answer: [
+    "The vehicle sent an answer that cannot be read.",
+    "Submit the command again. If it happens again, the control unit's software may be at fault.",
+  ],
+  worker_lost: [
+    "The connection to the vehicle broke off while the command ran.",
+    "It may or may not have been carried out. Look at the vehicle, for example by reading its trouble codes, before you submit it again.",
+  ],
+  vehicle_timeout: [
+    "The vehicle did not answer in time.",
+    "It may still have carried out the command. Check that it is reachable, and what state it is in, before you submit it again.",
+  ],
+  expired: [
+    "The command expired before it could be sent.",
+    "The vehicle never received it. Submit it again when the vehicle is connected.",
+  ],
+  unauthenticated: ["The stream did not accept your log-in.", "Reload the page or log in again."],
+  token_expired: ["The stream's access has expired.", "It is renewed by itself."],
+  not_found: ["There is no such command, or you may not see it.", "Check the link, or choose a command from the list."],
+  bad_request: ["The stream did not understand the request.", "Reload the page."],
+  too_many_streams: ["You have too many streams open.", "Close another tab of the console."],
+};
+
+/** [what happened, what to do] for an error code; the second may be empty. */
+export function explain(code) {
+  return Object.hasOwn(ERRORS, code) ? ERRORS[code] : ["The command ended with an error.", ""];
+}

@@ -1,0 +1,202 @@
+"""The WebSocket edge: who asks, for which command, after what. Then it forwards, and only reads."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.utils import timezone
+from rest_framework.exceptions import APIException
+
+from commands import events, metrics
+from commands.authentication import TokenAuthentication
+from commands.models import Command
+from commands.stream.connections import Connections
+from commands.stream.subscription import Revoked, Subscription
+from commands.threads import in_thread
+
+logger = logging.getLogger(__name__)
+
+MAX_SEQUENCE_NUMBER = 2**31 - 1
+MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
+MAX_CLIENT_FRAMES_PER_MINUTE = 60
+
+FINISHED = 1000
+TOO_BIG = 1009
+POLICY_VIOLATION = 1008
+TRY_AGAIN_LATER = 1013
+
+
+class Refusal(Exception):
+    """Why a stream is not, or no longer, given: an error frame and a close code."""
+
+    def __init__(self, close_code: int, error_code: str, message: str) -> None:
+        super().__init__(message)
+        self.close_code, self.error_code = close_code, error_code
+
+
+@dataclass(frozen=True)
+class Opening:
+    subscription: Subscription
+    seconds: float  # until the token expires
+    is_over: bool  # the client already has the terminal event
+
+
+def unauthenticated(message: str) -> Refusal:
+    return Refusal(4401, "unauthenticated", message)
+
+
+class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """`/ws/responses/<command_id>?token=<access JWT>[&after=N]`, as docs/protocol.md tells it."""
+
+    # No channel of the layer: the connection manager holds the one of this process.
+    channel_layer_alias = "none"
+
+    _forwarding: asyncio.Task[None] | None = None
+    _heard: Sequence[float] = ()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:  # `disconnect()` is not called when a handler raised
+            if self._forwarding:
+                self._forwarding.cancel()
+                await asyncio.wait([self._forwarding])
+
+    async def connect(self) -> None:
+        if not origin_is_ours(self.scope):
+            await self.close()
+            return
+        try:
+            opening = await in_thread(open_stream, self.scope)
+        except Refusal as refusal:
+            await self.accept()
+            await self._refuse(refusal)
+        else:
+            await self.accept()
+            self._forwarding = asyncio.create_task(self._forward(opening))
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        now = asyncio.get_running_loop().time()
+        self._heard = [*(then for then in self._heard if now - then < 60), now]
+        if len(text_data or bytes_data or "") > MAX_CLIENT_FRAME:
+            await self.close(TOO_BIG)
+        elif len(self._heard) > MAX_CLIENT_FRAMES_PER_MINUTE:
+            await self.close(POLICY_VIOLATION)
+
+    async def _forward(self, opening: Opening) -> None:
+        with metrics.websocket_connections.track_inprogress():
+            try:
+                async with asyncio.timeout(opening.seconds):
+                    await self._send_lines(opening)
+            except TimeoutError:
+                message = "The token has expired. Get a new one and connect again with `after`."
+                await self._refuse(Refusal(4401, "token_expired", message))
+            except Revoked:
+                await self._refuse(unauthenticated("The user is no longer active."))
+            except Exception:
+                logger.exception("The stream %s failed", self.scope["path"])
+                await self.close(1011)
+            else:
+                await self.close(FINISHED)
+
+    async def _send_lines(self, opening: Opening) -> None:
+        if opening.is_over:
+            return
+        async with Connections.of_this_process().subscribed(opening.subscription) as subscription:
+            while True:
+                for line in await subscription.next_lines():
+                    await self.send(text_data=line.text)
+                    if line.is_terminal:
+                        return
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        command_id = self.scope["url_route"]["kwargs"]["command_id"]
+        frame = events.socket_error(command_id, refusal.error_code, str(refusal))
+        await self.send(text_data=events.encode(frame))
+        await self.close(refusal.close_code)
+
+
+class NoSuchStream(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """Any other WebSocket path: refused, where Channels would answer with a traceback."""
+
+    channel_layer_alias = "none"
+
+    async def connect(self) -> None:
+        await self.close()
+
+
+# --- May this stream be opened?
+
+
+def origin_is_ours(scope: dict[str, Any]) -> bool:
+    """A browser says where its page is from; a program says nothing."""
+    origin = _header(scope, b"origin")
+    if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    host = urlsplit(origin).netloc
+    return bool(host) and host == _header(scope, b"host")
+
+
+def open_stream(scope: dict[str, Any]) -> Opening:
+    """Authenticate, authorise, and read the request, in this order. Raises Refusal."""
+    query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    try:
+        user, seconds = _authenticate(_token(scope, query))
+        command = _find_command(user, scope["url_route"]["kwargs"]["command_id"])
+    except DatabaseError as error:
+        logger.warning("A stream cannot be opened (%s)", str(error).strip())
+        message = "The database does not answer. Connect again in a few seconds."
+        raise Refusal(TRY_AGAIN_LATER, "unavailable", message) from error
+    after = _after(query, command)
+    is_over = command.has_ended and after >= command.last_sequence_number
+    return Opening(Subscription(command.pk, user.pk, after), seconds, is_over)
+
+
+def _token(scope: dict[str, Any], query: dict[str, list[str]]) -> str:
+    scheme, _, bearer = (_header(scope, b"authorization") or "").partition(" ")
+    return query.get("token", [bearer.strip() if scheme == "Bearer" else ""])[-1]
+
+
+def _authenticate(raw_token: str) -> tuple[Any, float]:
+    authentication = TokenAuthentication()
+    if not raw_token:
+        raise unauthenticated("No token. Pass an access token as `?token=`.")
+    try:
+        token = authentication.get_validated_token(raw_token.encode())
+        user = authentication.get_user(token)
+    except (APIException, UnicodeError) as error:
+        message = "The token is not valid: it must be an unexpired access token of an active user."
+        raise unauthenticated(message) from error
+    return user, max(0.0, token["exp"] - timezone.now().timestamp())
+
+
+def _find_command(user: Any, command_id: str) -> Command:
+    try:
+        command: Command = Command.objects.visible_to(user).get(pk=UUID(command_id))
+    except (ValueError, Command.DoesNotExist) as error:
+        raise Refusal(4404, "not_found", f"There is no command {command_id}.") from error
+    return command
+
+
+def _after(query: dict[str, list[str]], command: Command) -> int:
+    text = query.get("after", ["0"])[-1]
+    # isdecimal alone would let other scripts' digits pass
+    after = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else -1
+    if not 0 <= after <= MAX_SEQUENCE_NUMBER:
+        raise Refusal(4400, "bad_request", f"`after` must be a sequence number, not {text[:40]!r}.")
+    if after > command.last_sequence_number and not command.has_ended:
+        message = f"`after` is {after}, but the log ends at {command.last_sequence_number}."
+        raise Refusal(4400, "bad_request", message)
+    return after
+
+
+def _header(scope: dict[str, Any], name: bytes) -> str | None:
+    values = [value for key, value in scope["headers"] if key == name]
+    return values[-1].decode("latin-1") if values else None

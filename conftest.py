@@ -1,0 +1,157 @@
+"""What the tests of all apps share: people, vehicles, and the public doors to the product."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import Permission, User
+from django.db import connections
+from rest_framework.test import APIClient
+from rest_framework_simplejwt.tokens import AccessToken
+
+from commands import lifecycle
+from commands.models import Command
+from commands.worker import Worker
+from sovd.asgi import application
+from vehicles.mock_vehicle import MockVehicle
+from vehicles.models import ConnectionStatus, Vehicle
+
+WAIT_SECONDS = 10  # a deadline for what should come at once
+
+
+@pytest.fixture
+def database(transactional_db: None) -> Iterator[None]:
+    """Committed rows, visible to every thread, connection and process."""
+    yield
+    connections.close_all()
+
+
+def make_user(name: str, *permissions: str, **fields: Any) -> User:
+    user = User.objects.create_user(name, password="sovd-demo", **fields)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return user
+
+
+@pytest.fixture
+def operator(database: None) -> User:
+    """Submits, and sees what they submitted."""
+    return make_user("operator", "add_command", is_staff=True)
+
+
+@pytest.fixture
+def stranger(database: None) -> User:
+    """Another operator, who must not know of the first one's commands."""
+    return make_user("stranger", "add_command", is_staff=True)
+
+
+@pytest.fixture
+def viewer(database: None) -> User:
+    """Sees everything and submits nothing."""
+    return make_user("viewer", "view_command", "view_vehicle", is_staff=True)
+
+
+@pytest.fixture
+def vehicle(database: None) -> Vehicle:
+    return make_vehicle()
+
+
+def make_vehicle(number: int = 101, **fields: Any) -> Vehicle:
+    fields = {"connection_status": ConnectionStatus.CONNECTED} | fields
+    return Vehicle.objects.create(vin=f"1HGCM82623A{number:06}", make="Honda", **fields)
+
+
+def token_of(user: User) -> str:
+    return str(AccessToken.for_user(user))
+
+
+def api(user: User | None) -> APIClient:
+    client = APIClient()
+    if user:
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_of(user)}")
+    return client
+
+
+ReadDTC = {"command_name": "ReadDTC", "command_params": {"ecuAddress": "0x10"}}
+ClearDTC = {"command_name": "ClearDTC", "command_params": {"ecuAddress": "0x10"}}
+
+
+def submit(user: User, vehicle: Vehicle, body: dict[str, Any] = ReadDTC) -> Command:
+    response = api(user).post("/api/v1/commands/", {"vehicle_id": str(vehicle.pk), **body})
+    assert response.status_code == 201, response.content
+    return Command.objects.get(pk=response.json()["command_id"])
+
+
+def log_of(user: User, command: Command) -> list[dict[str, Any]]:
+    response = api(user).get(f"/api/v1/commands/{command.pk}/events/")
+    assert response.status_code == 200, response.content
+    frames: list[dict[str, Any]] = response.json()["results"]
+    return frames
+
+
+async def drain(connector: Any = None) -> None:
+    """What `manage.py runworker --drain` does, on the test's own event loop."""
+    await Worker(connector or MockVehicle()).drain()
+
+
+class Stream:
+    """A WebSocket client of one command's stream."""
+
+    def __init__(self, communicator: WebsocketCommunicator) -> None:
+        self._communicator = communicator
+
+    async def frame(self) -> dict[str, Any]:
+        message = await self._communicator.receive_output(WAIT_SECONDS)
+        assert message["type"] == "websocket.send", message
+        frame: dict[str, Any] = json.loads(message["text"])
+        return frame
+
+    async def frames(self, count: int) -> list[dict[str, Any]]:
+        return [await self.frame() for _ in range(count)]
+
+    async def rest(self) -> tuple[list[dict[str, Any]], int]:
+        """The frames up to the close, and its code."""
+        frames = []
+        while (message := await self._communicator.receive_output(WAIT_SECONDS))["type"] != (
+            "websocket.close"
+        ):
+            frames.append(json.loads(message["text"]))
+        return frames, message.get("code", 1000)
+
+    async def send(self, text: str | None = None, data: bytes | None = None) -> None:
+        await self._communicator.send_to(text_data=text, bytes_data=data)
+
+
+@asynccontextmanager
+async def follow(
+    command_id: Any, token: str | None, after: Any = None, **headers: str
+) -> AsyncIterator[Stream]:
+    query = "&".join(
+        f"{name}={value}"
+        for name, value in (("token", token), ("after", after))
+        if value is not None
+    )
+    communicator = WebsocketCommunicator(
+        application,
+        f"/ws/responses/{command_id}?{query}",
+        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+    )
+    accepted, _ = await communicator.connect(WAIT_SECONDS)
+    assert accepted
+    try:
+        yield Stream(communicator)
+    finally:
+        await communicator.disconnect(timeout=WAIT_SECONDS)
+
+
+def in_order(frames: list[dict[str, Any]]) -> list[int]:
+    return [frame["sequence_number"] for frame in frames]
+
+
+def claim_one() -> Command:
+    """A claimed command whose worker then does what the test says."""
+    Vehicle.objects.seen()
+    (command,) = lifecycle.claim(1)
+    return command

@@ -1,0 +1,271 @@
+"""Settings of the SOVD command console, read from the environment alone.
+
+Two modes, one code path. Embedded: neither DATABASE_URL nor REDIS_URL is set, and SQLite and the
+in-memory channel layer serve one process. Production: both are set. Anything between refuses to
+start, with one line that says what to set.
+"""
+
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import environ
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+environ.Env.read_env(BASE_DIR / ".env")
+env = environ.Env()
+
+
+def refuse(message: str) -> NoReturn:
+    raise SystemExit(f"sovd: will not start: {message}")
+
+
+def number(name: str, default: float, least: float = 0, most: float = 1e9) -> float:
+    text = env.str(name, "")
+    try:
+        value = float(text or default)
+    except ValueError:
+        refuse(f"{name}={text!r} is not a number")
+    if not least <= value <= most:
+        refuse(f"{name}={text} must lie between {least:g} and {most:g}")
+    return value
+
+
+def whole(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
+    value = number(name, default, least, most)
+    if value != int(value):
+        refuse(f"{name}={value:g} must be a whole number")
+    return int(value)
+
+
+def switch(name: str, default: bool) -> bool:
+    text = env.str(name, "").lower()
+    if text not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
+        refuse(f"{name}={text!r} is neither 1 nor 0")
+    return text in ("1", "true", "yes", "on") if text else default
+
+
+# --- Mode
+
+DATABASE_URL: str = env.str("DATABASE_URL", "")
+REDIS_URL: str = env.str("REDIS_URL", "")
+EMBEDDED = not DATABASE_URL and not REDIS_URL
+DEBUG = switch("DEBUG", EMBEDDED)
+
+if not EMBEDDED and not (DATABASE_URL and REDIS_URL):
+    missing = "REDIS_URL" if DATABASE_URL else "DATABASE_URL"
+    refuse(f"{missing} is not set; set both DATABASE_URL and REDIS_URL, or neither (embedded mode)")
+if not DEBUG and EMBEDDED:
+    refuse("DEBUG=0 needs DATABASE_URL and REDIS_URL")
+if DATABASE_URL and urlsplit(DATABASE_URL).scheme not in ("postgres", "postgresql"):
+    refuse("DATABASE_URL must be postgres://user:password@host:port/name")
+if REDIS_URL and urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
+    refuse("REDIS_URL must be redis://host:port/0")
+
+VAR_DIR = Path(env.str("SOVD_VAR_DIR", str(BASE_DIR / "var")))
+
+
+def kept_secret_key(path: Path) -> str:
+    """A key made once, so that sessions and tokens outlive a restart of the embedded mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(get_random_secret_key())
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+SECRET_KEY = env.str("SECRET_KEY", "")
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
+if not SECRET_KEY and EMBEDDED:
+    SECRET_KEY = kept_secret_key(VAR_DIR / "secret_key")
+if not EMBEDDED and not DEBUG and len(SECRET_KEY) < 32:
+    refuse("SECRET_KEY must be set, to at least 32 random characters")
+if not SECRET_KEY:
+    refuse("SECRET_KEY is not set")
+if not DEBUG and not ALLOWED_HOSTS:
+    refuse("ALLOWED_HOSTS is not set; name the hosts that people type, separated by commas")
+CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# --- Applications
+
+# `commands` before `channels`: both have a command named runworker (a system check watches).
+# `daphne` before `staticfiles`: so that runserver speaks WebSocket.
+INSTALLED_APPS = [
+    "daphne",
+    "django_prometheus",
+    "vehicles",
+    "commands",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+ROOT_URLCONF = "sovd.urls"
+ASGI_APPLICATION = "sovd.asgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "static/"
+SERVESTATIC_USE_FINDERS = True  # no collectstatic step: the files are served from their apps
+SERVESTATIC_AUTOREFRESH = DEBUG
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator")
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+
+# --- Database and channel layer
+
+# Under ASGI each request runs in a thread of its own, where a persistent connection does not
+# persist: Django's pool takes its place.
+DATABASE_POOL_SIZE = whole("DATABASE_POOL_SIZE", 20, least=2)
+if EMBEDDED:
+    DATABASES: dict[str, dict[str, Any]] = {
+        "default": {
+            "ENGINE": "django_prometheus.db.backends.sqlite3",
+            "NAME": VAR_DIR / "sovd.sqlite3",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            },
+            "TEST": {"NAME": VAR_DIR / "test.sqlite3"},
+        }
+    }
+    CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+        "default": {
+            "BACKEND": "channels.layers.InMemoryChannelLayer",
+            "CONFIG": {"capacity": 10_000},  # its own 100 dropped 400 of 500 messages
+        }
+    }
+else:
+    DATABASES = {
+        "default": {
+            **env.db_url_config(DATABASE_URL, engine="django_prometheus.db.backends.postgresql"),
+            "CONN_MAX_AGE": 0,
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {"pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE}},
+        }
+    }
+    CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL]},
+        }
+    }
+
+# --- API
+
+ACCESS_TOKEN_SECONDS = whole("ACCESS_TOKEN_SECONDS", 900, least=1)
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(seconds=ACCESS_TOKEN_SECONDS),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "commands.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["sovd.api.PlainJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "sovd.api.Pages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "sovd.api.explain",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "SOVD command console",
+    "DESCRIPTION": "Send diagnostic commands to vehicles and follow their answers.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- Commands, vehicles, worker
+
+COMMAND_TIMEOUT_SECONDS = number("COMMAND_TIMEOUT_SECONDS", 30, least=0.05)
+COMMAND_EXPIRES_SECONDS = number("COMMAND_EXPIRES_SECONDS", 300, least=1)
+COMMAND_LEASE_SECONDS = number("COMMAND_LEASE_SECONDS", 30, least=1)
+STREAM_POLL_SECONDS = number("STREAM_POLL_SECONDS", 3, least=0.05)
+WORKER_CONCURRENCY = whole("WORKER_CONCURRENCY", 32, least=1, most=10_000)
+WORKER_METRICS_PORT = whole("WORKER_METRICS_PORT", 0, most=65_535)
+VEHICLE_PRESENCE_SECONDS = number("VEHICLE_PRESENCE_SECONDS", 30, least=1)
+MOCK_VEHICLE_LATENCY_SECONDS = number("MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
+MOCK_VEHICLE_TIMEOUT_RATE = number("MOCK_VEHICLE_TIMEOUT_RATE", 0, most=1)
+MOCK_VEHICLE_UNREACHABLE_RATE = number("MOCK_VEHICLE_UNREACHABLE_RATE", 0, most=1)
+MOCK_VEHICLE_MALFORMED_RATE = number("MOCK_VEHICLE_MALFORMED_RATE", 0, most=1)
+MOCK_VEHICLE_SEED = whole("MOCK_VEHICLE_SEED", 0)
+
+# --- Metrics and logs
+
+LONG_RUNNING = (["serve"], ["runserver"], ["runworker"])
+
+# The processes of one host meet in one directory (prometheus_client's multiprocess mode), so that
+# the web server's /metrics shows the worker's counters too. It has to be named before
+# prometheus_client is imported for the first time. One-shot commands leave nothing there.
+if Path(sys.argv[0]).name != "manage.py" or sys.argv[1:2] in LONG_RUNNING:
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(VAR_DIR / "metrics"))
+    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+PROMETHEUS_EXPORT_MIGRATIONS = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        # Under DEBUG Django logs every request and every 4xx by handlers of its own.
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "django.channels.server": {"level": "WARNING"},
+        "daphne": {"level": "WARNING"},
+    },
+}

@@ -1,0 +1,34 @@
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.permissions import AllowAny
+from rest_framework.routers import SimpleRouter
+from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
+
+from commands.api import CommandTypesView, CommandViewSet
+from commands.console import ConsoleView, SessionTokenView
+from sovd import health
+from vehicles.api import VehicleViewSet
+
+router = SimpleRouter()
+router.register("vehicles", VehicleViewSet)
+router.register("commands", CommandViewSet, basename="command")
+
+api: list[URLPattern | URLResolver] = [
+    path("token/", TokenObtainPairView.as_view(), name="token"),
+    path("token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
+    path("command-types/", CommandTypesView.as_view(), name="command-types"),
+    path("", include(router.urls)),
+]
+urlpatterns = [
+    path("", ConsoleView.as_view(), name="console"),
+    path("accounts/token/", SessionTokenView.as_view(), name="session-token"),
+    path("accounts/", include("django.contrib.auth.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include(api)),
+    path("api/schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(permission_classes=[AllowAny]), name="docs"),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.metrics),
+]
