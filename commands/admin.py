@@ -29,7 +29,7 @@ class ReadOnly:
         return False
 
 
-class EventInline(ReadOnly, admin.TabularInline[Event, Command]):
+class EventInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = Event
     fields = ["sequence_number", "kind", "payload", "created_at"]
     readonly_fields = fields
@@ -37,7 +37,7 @@ class EventInline(ReadOnly, admin.TabularInline[Event, Command]):
 
 
 @admin.register(Command)
-class CommandAdmin(ReadOnly, admin.ModelAdmin[Command]):
+class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = [
         "submitted_at",
         "command_name",
@@ -59,7 +59,7 @@ class CommandAdmin(ReadOnly, admin.ModelAdmin[Command]):
 
 
 @admin.register(Event)
-class EventAdmin(ReadOnly, admin.ModelAdmin[Event]):
+class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["created_at", "command", "sequence_number", "kind", "payload"]
     list_filter = ["kind"]
     list_select_related = ["command"]

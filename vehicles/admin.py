@@ -20,7 +20,7 @@ class ConnectionFilter(admin.SimpleListFilter):
 
 
 @admin.register(Vehicle)
-class VehicleAdmin(admin.ModelAdmin[Vehicle]):
+class VehicleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["vin", "make", "model", "year", "connection", "last_seen_at"]
     list_filter = [ConnectionFilter, "make"]
     search_fields = ["vin", "make", "model"]
