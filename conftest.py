@@ -3,12 +3,14 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import pytest
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import Permission, User
-from django.db import connections
+from django.core.management.color import no_style
+from django.db import connection, connections
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
@@ -23,10 +25,23 @@ WAIT_SECONDS = 10  # a deadline for what should come at once
 
 
 @pytest.fixture
-def database(transactional_db: None) -> Iterator[None]:
-    """Committed rows, visible to every thread, connection and process."""
-    yield
-    connections.close_all()
+def database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Committed rows, visible to every thread, connection and process; gone after the test.
+
+    Content types and permissions stay: making them anew takes longer than most tests.
+    """
+    with django_db_blocker.unblock():
+        yield
+        connection.ops.execute_sql_flush(
+            connection.ops.sql_flush(no_style(), tables_to_empty(), allow_cascade=True)
+        )
+        connections.close_all()
+
+
+@cache
+def tables_to_empty() -> list[str]:
+    kept = {"django_content_type", "auth_permission"}
+    return sorted(set(connection.introspection.django_table_names(only_existing=True)) - kept)
 
 
 def make_user(name: str, *permissions: str, **fields: Any) -> User:
@@ -126,17 +141,18 @@ class Stream:
 
 @asynccontextmanager
 async def follow(
-    command_id: Any, token: str | None, after: Any = None, **headers: str
+    command_id: Any,
+    token: str | None,
+    after: Any = None,
+    headers: dict[str, str] | None = None,
+    application: Any = application,
 ) -> AsyncIterator[Stream]:
-    query = "&".join(
-        f"{name}={value}"
-        for name, value in (("token", token), ("after", after))
-        if value is not None
-    )
+    asked = {"token": token, "after": after}
+    query = "&".join(f"{name}={value}" for name, value in asked.items() if value is not None)
     communicator = WebsocketCommunicator(
         application,
         f"/ws/responses/{command_id}?{query}",
-        headers=[(name.encode(), value.encode()) for name, value in headers.items()],
+        headers=[(name.encode(), value.encode()) for name, value in (headers or {}).items()],
     )
     accepted, _ = await communicator.connect(WAIT_SECONDS)
     assert accepted
@@ -144,6 +160,12 @@ async def follow(
         yield Stream(communicator)
     finally:
         await communicator.disconnect(timeout=WAIT_SECONDS)
+
+
+async def read_all(command: Command, user: User, after: Any = None) -> tuple[list[Any], int]:
+    """What a subscriber receives up to the close, and the close code."""
+    async with follow(command.pk, token_of(user), after) as stream:
+        return await stream.rest()
 
 
 def in_order(frames: list[dict[str, Any]]) -> list[int]:

@@ -34,6 +34,7 @@ class Bell:
         self._rung: deque[tuple[str, Mapping[str, Any]]] = deque(maxlen=10_000)
         self._sending: asyncio.Task[None] | None = None
         self._lock = threading.Lock()
+        self._trouble = ""
 
     def attach(self) -> None:
         """Ring on the running loop from now on."""
@@ -67,8 +68,16 @@ class Bell:
                 async with asyncio.timeout(RING_SECONDS):
                     await layer.group_send(group, message)
             except Exception as error:  # noqa: BLE001 - whatever the layer raises, it is a hint
-                logger.warning("The channel layer takes no messages (%r)", error)
                 self._rung.clear()
+                self._note(f"The channel layer takes no messages ({error!r})")
+            else:
+                self._note("")
+
+    def _note(self, trouble: str) -> None:
+        """One line when the layer goes away and one when it is back."""
+        if bool(trouble) != bool(self._trouble):
+            logger.warning(trouble or "The channel layer takes messages again")
+        self._trouble = trouble
 
 
 bell = Bell()

@@ -1,11 +1,14 @@
 """The way from the event loop to the database."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, TypeVar, cast
+from contextvars import copy_context
+from functools import partial
+from typing import ParamSpec, TypeVar
 
-from channels.db import DatabaseSyncToAsync
 from django.conf import settings
+from django.db import close_old_connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -16,6 +19,16 @@ _threads = ThreadPoolExecutor(max(1, settings.DATABASE_POOL_SIZE // 2), thread_n
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run what touches the database in a thread that gives its connection back afterwards."""
-    call = DatabaseSyncToAsync(function, thread_sensitive=False, executor=_threads)
-    return await cast(Callable[P, Awaitable[T]], call)(*args, **kwargs)
+    """Run what touches the database in a thread that gives its connection back afterwards.
+
+    A cancelled caller does not stop the thread: what it writes may be written all the same.
+    """
+    call = partial(copy_context().run, _and_close, partial(function, *args, **kwargs))
+    return await asyncio.get_running_loop().run_in_executor(_threads, call)
+
+
+def _and_close(function: Callable[[], T]) -> T:
+    try:
+        return function()
+    finally:
+        close_old_connections()

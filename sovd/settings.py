@@ -7,8 +7,10 @@ start, with one line that says what to set.
 
 import os
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -17,21 +19,29 @@ from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
-env = environ.Env()
 
 
 def refuse(message: str) -> NoReturn:
     raise SystemExit(f"sovd: will not start: {message}")
 
 
+def text(name: str, default: str = "") -> str:
+    """Empty counts as not set. (`env.str` would take a leading $ for another variable's name.)"""
+    return os.environ.get(name, "").strip() or default
+
+
+def listed(name: str) -> list[str]:
+    return [item.strip() for item in text(name).split(",") if item.strip()]
+
+
 def number(name: str, default: float, least: float = 0, most: float = 1e9) -> float:
-    text = env.str(name, "")
+    given = text(name)
     try:
-        value = float(text or default)
+        value = float(given or default)
     except ValueError:
-        refuse(f"{name}={text!r} is not a number")
+        refuse(f"{name}={given!r} is not a number")
     if not least <= value <= most:
-        refuse(f"{name}={text} must lie between {least:g} and {most:g}")
+        refuse(f"{name}={given} must lie between {least:g} and {most:g}")
     return value
 
 
@@ -43,16 +53,37 @@ def whole(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
 
 
 def switch(name: str, default: bool) -> bool:
-    text = env.str(name, "").lower()
-    if text not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
-        refuse(f"{name}={text!r} is neither 1 nor 0")
-    return text in ("1", "true", "yes", "on") if text else default
+    given = text(name).lower()
+    if given not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
+        refuse(f"{name}={given!r} is neither 1 nor 0")
+    return given in ("1", "true", "yes", "on") if given else default
+
+
+def address(name: str, schemes: set[str], form: str) -> str:
+    url = text(name)
+    try:
+        parts = urlsplit(url)
+        is_good = parts.scheme in schemes and parts.port != 0
+    except ValueError:  # so says `port` of a port that is no number
+        is_good = False
+    if url and not is_good:
+        refuse(f"{name} must be {form}")
+    return url
+
+
+def make_directory(name: str, path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse(f"{name}={path} cannot be made ({error.strerror})")
 
 
 # --- Mode
 
-DATABASE_URL: str = env.str("DATABASE_URL", "")
-REDIS_URL: str = env.str("REDIS_URL", "")
+DATABASE_URL = address(
+    "DATABASE_URL", {"postgres", "postgresql"}, "postgres://user:password@host:port/name"
+)
+REDIS_URL = address("REDIS_URL", {"redis", "rediss", "unix"}, "redis://host:port/0")
 EMBEDDED = not DATABASE_URL and not REDIS_URL
 DEBUG = switch("DEBUG", EMBEDDED)
 
@@ -61,27 +92,25 @@ if not EMBEDDED and not (DATABASE_URL and REDIS_URL):
     refuse(f"{missing} is not set; set both DATABASE_URL and REDIS_URL, or neither (embedded mode)")
 if not DEBUG and EMBEDDED:
     refuse("DEBUG=0 needs DATABASE_URL and REDIS_URL")
-if DATABASE_URL and urlsplit(DATABASE_URL).scheme not in ("postgres", "postgresql"):
-    refuse("DATABASE_URL must be postgres://user:password@host:port/name")
-if REDIS_URL and urlsplit(REDIS_URL).scheme not in ("redis", "rediss", "unix"):
-    refuse("REDIS_URL must be redis://host:port/0")
 
-VAR_DIR = Path(env.str("SOVD_VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = Path(text("SOVD_VAR_DIR", str(BASE_DIR / "var")))
+if EMBEDDED:
+    make_directory("SOVD_VAR_DIR", VAR_DIR)
 
 
 def kept_secret_key(path: Path) -> str:
     """A key made once, so that sessions and tokens outlive a restart of the embedded mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(get_random_secret_key())
-    except FileExistsError:
-        pass
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=path.parent) as draft:  # has mode 0600
+            draft.write(get_random_secret_key())
+            draft.flush()
+            with suppress(FileExistsError):  # another process was faster: its key is the key
+                os.link(draft.name, path)
     return path.read_text()
 
 
-SECRET_KEY = env.str("SECRET_KEY", "")
-ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
+SECRET_KEY = text("SECRET_KEY")
+ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
 if not SECRET_KEY and EMBEDDED:
     SECRET_KEY = kept_secret_key(VAR_DIR / "secret_key")
 if not EMBEDDED and not DEBUG and len(SECRET_KEY) < 32:
@@ -90,7 +119,7 @@ if not SECRET_KEY:
     refuse("SECRET_KEY is not set")
 if not DEBUG and not ALLOWED_HOSTS:
     refuse("ALLOWED_HOSTS is not set; name the hosts that people type, separated by commas")
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
 
 # --- Applications
 
@@ -182,12 +211,17 @@ if EMBEDDED:
         }
     }
 else:
+    database = environ.Env.db_url_config(
+        DATABASE_URL, engine="django_prometheus.db.backends.postgresql"
+    )
+    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE}
     DATABASES = {
         "default": {
-            **env.db_url_config(DATABASE_URL, engine="django_prometheus.db.backends.postgresql"),
+            **database,
             "CONN_MAX_AGE": 0,
             "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": DATABASE_POOL_SIZE}},
+            # The query of the URL (?sslmode=require) comes as options.
+            "OPTIONS": {**database.get("OPTIONS", {}), "pool": pool},
         }
     }
     CHANNEL_LAYERS = {
@@ -251,9 +285,12 @@ LONG_RUNNING = (["serve"], ["runserver"], ["runworker"])
 # The processes of one host meet in one directory (prometheus_client's multiprocess mode), so that
 # the web server's /metrics shows the worker's counters too. It has to be named before
 # prometheus_client is imported for the first time. One-shot commands leave nothing there.
+METRICS_DIR = Path(text("PROMETHEUS_MULTIPROC_DIR", str(VAR_DIR / "metrics")))
 if Path(sys.argv[0]).name != "manage.py" or sys.argv[1:2] in LONG_RUNNING:
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(VAR_DIR / "metrics"))
-    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
+    make_directory("PROMETHEUS_MULTIPROC_DIR", METRICS_DIR)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
+else:
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
 LOGGING = {

@@ -1,14 +1,33 @@
 """No subscriber misses, repeats or reorders an event, whenever it connects."""
 
+import asyncio
+from typing import Any
+
 import pytest
+from asgiref.typing import ASGISendEvent
+from channels.layers import get_channel_layer
+from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
+from pytest_django.fixtures import Settings
 
-from commands.models import Command
+from commands import events, lifecycle
+from commands.events import Line, line_of
+from commands.models import Command, Event
+from commands.stream.subscription import PAGE_LINES, QUEUE_LINES, Subscription
 from commands.threads import in_thread
-from conftest import drain, follow, in_order, log_of, submit, token_of
+from conftest import (
+    claim_one,
+    drain,
+    follow,
+    in_order,
+    log_of,
+    make_vehicle,
+    read_all,
+    submit,
+    token_of,
+)
+from sovd.asgi import application
 from vehicles.models import Vehicle
-
-pytestmark = pytest.mark.embedded
 
 
 @pytest.fixture
@@ -16,6 +35,7 @@ def command(operator: User, vehicle: Vehicle) -> Command:
     return submit(operator, vehicle)
 
 
+@pytest.mark.embedded
 async def test_before_the_command_runs(operator: User, command: Command) -> None:
     async with follow(command.pk, token_of(operator)) as stream:
         first = await stream.frame()
@@ -27,9 +47,251 @@ async def test_before_the_command_runs(operator: User, command: Command) -> None
     assert (log[-1]["status"], code) == ("completed", 1000)
 
 
-async def test_after_it_ended(operator: User, command: Command) -> None:
+@pytest.mark.embedded
+async def test_after_the_command_ended(operator: User, command: Command) -> None:
     await drain()
-    async with follow(command.pk, token_of(operator)) as stream:
+    assert await read_all(command, operator) == (await in_thread(log_of, operator, command), 1000)
+
+
+@pytest.mark.embedded
+async def test_while_the_command_runs(operator: User, command: Command) -> None:
+    """The whole command happens inside accept(): after the look at the row, before the group."""
+
+    async def busy_application(scope: Any, receive: Any, send: Any) -> None:
+        async def send_and_work(message: ASGISendEvent) -> None:
+            await send(message)
+            if message["type"] == "websocket.accept":
+                await drain()
+
+        await application(scope, receive, send_and_work)
+
+    async with follow(command.pk, token_of(operator), application=busy_application) as stream:
         frames, code = await stream.rest()
-    assert frames == await in_thread(log_of, operator, command)
-    assert code == 1000
+    assert (frames, code) == (await in_thread(log_of, operator, command), 1000)
+
+
+async def test_between_any_two_events(operator: User, command: Command) -> None:
+    """One subscriber joins at each step, and each sees the whole."""
+    claimed = await in_thread(claim_one)
+    steps: list[tuple[Any, ...]] = [(lifecycle.respond, {"n": n}) for n in range(3)]
+    steps.append((lifecycle.complete, {"n": 3}))
+    readers = []
+    for move, *arguments in steps:
+        readers.append(asyncio.create_task(read_all(command, operator)))
+        await in_thread(move, claimed, *arguments)
+    log = await in_thread(log_of, operator, command)
+    assert in_order(log) == [1, 2, 3, 4, 5, 6, 7]
+    assert [await reader for reader in readers] == [(log, 1000)] * len(steps)
+
+
+# --- Resume
+
+
+@pytest.mark.embedded
+async def test_resume_after_every_event(operator: User, command: Command) -> None:
+    await drain()
+    log = await in_thread(log_of, operator, command)
+    for k in range(len(log) + 1):
+        assert await read_all(command, operator, after=k) == (log[k:], 1000)
+    assert await read_all(command, operator, after=len(log) + 7) == ([], 1000)
+
+
+async def test_resume_while_the_command_runs(operator: User, command: Command) -> None:
+    async with follow(command.pk, token_of(operator), after=1) as stream:
+        await drain()
+        frames, _ = await stream.rest()
+    assert frames == (await in_thread(log_of, operator, command))[1:]
+
+
+@pytest.mark.parametrize(
+    "after", ["x", "-1", "1e99", "", "1.0", "%00", "%EF%BC%91", "9" * 5000, "2"]
+)
+async def test_resume_after_nonsense(operator: User, command: Command, after: str) -> None:
+    """The last one is beyond the log of a command that has not ended."""
+    (frame,), code = await read_all(command, operator, after=after)
+    assert (frame["event"], frame["sequence_number"], code) == ("error", 0, 4400)
+    assert frame["error_code"] == "bad_request"
+    assert "`after`" in frame["error_message"]
+
+
+# --- The doorbell loses, doubles, reorders and forges
+
+
+@pytest.fixture
+def no_safety_net(settings: Settings) -> None:
+    """So that only the doorbell can deliver."""
+    settings.STREAM_POLL_SECONDS = 3600
+
+
+def unreachable_redis() -> dict[str, Any]:
+    backend = "channels_redis.pubsub.RedisPubSubChannelLayer"
+    return {"default": {"BACKEND": backend, "CONFIG": {"hosts": ["redis://127.0.0.1:1/0"]}}}
+
+
+async def ring(group: str, message: Any) -> None:
+    await get_channel_layer().group_send(group, message)
+
+
+async def test_lost(operator: User, command: Command, settings: Settings) -> None:
+    """Redis takes nothing while the command runs: it completes, and the net brings every event."""
+    settings.STREAM_POLL_SECONDS = 0.05
+    async with follow(command.pk, token_of(operator)) as stream:
+        first = await stream.frame()
+        settings.CHANNEL_LAYERS = unreachable_redis()
+        await drain()
+        frames, code = await stream.rest()
+    assert ([first, *frames], code) == (await in_thread(log_of, operator, command), 1000)
+
+
+async def run_unheard(settings: Settings) -> list[events.CommandEvent]:
+    """Run the command while the layer is away; what would have been rung."""
+    layers = settings.CHANNEL_LAYERS
+    settings.CHANNEL_LAYERS = unreachable_redis()
+    await drain()
+    settings.CHANNEL_LAYERS = layers
+    log = await in_thread(list, Event.objects.order_by("sequence_number"))
+    return [events.message_of(event) for event in log]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [2, 3, 4, 5, 6],
+        [2, 2, 3, 3, 4, 4, 5, 5, 6, 6],
+        [6, 5, 4, 3, 2],
+        [3, 5, 4, 4, 6, 2],
+        [6],
+        [4],
+    ],
+)
+@pytest.mark.usefixtures("no_safety_net")
+async def test_doubled_reordered_and_missing(
+    operator: User, command: Command, settings: Settings, order: list[int]
+) -> None:
+    async with follow(command.pk, token_of(operator)) as stream:
+        first = await stream.frame()
+        messages = await run_unheard(settings)
+        assert len(messages) == 6
+        for number in order:
+            await ring(events.group_of(command.pk), messages[number - 1])
+        frames, code = await stream.rest()
+    assert ([first, *frames], code) == (await in_thread(log_of, operator, command), 1000)
+
+
+@pytest.mark.usefixtures("no_safety_net")
+async def test_forged(operator: User, command: Command) -> None:
+    """What is malformed, stale, of another command or beyond the log is ignored."""
+    async with follow(command.pk, token_of(operator)) as stream:
+        first = await stream.frame()
+        for message in forgeries(command, first):
+            await ring(events.group_of(command.pk), message)
+        await drain()
+        frames, code = await stream.rest()
+    assert ([first, *frames], code) == (await in_thread(log_of, operator, command), 1000)
+
+
+def forgeries(command: Command, first: Any) -> list[Any]:
+    other = "00000000-0000-0000-0000-000000000000"
+    good = {"type": "command.event", "command_id": str(command.pk), "sequence_number": 2}
+    frame = first | {"sequence_number": 2, "status": "completed"}
+    return [
+        {"type": "command.event"},
+        good | {"frame": "no JSON"},
+        good | {"frame": "[]"},
+        good | {"frame": events.encode(first)},
+        good | {"frame": events.encode(frame), "sequence_number": "2"},
+        good | {"frame": events.encode(frame), "type": "something.else"},
+        good | {"frame": events.encode(frame | {"command_id": other})},
+        good | {"frame": events.encode(frame | {"command_id": other}), "command_id": other},
+        good | {"frame": events.encode(first), "sequence_number": 1},
+        good | {"frame": events.encode(first | {"sequence_number": 99}), "sequence_number": 99},
+    ]
+
+
+# --- Many
+
+
+@pytest.mark.embedded
+async def test_many_subscribers_of_one_command(operator: User, command: Command) -> None:
+    readers = [asyncio.create_task(read_all(command, operator)) for _ in range(100)]
+    await drain()
+    log = await in_thread(log_of, operator, command)
+    assert await asyncio.gather(*readers) == [(log, 1000)] * 100
+
+
+@pytest.mark.embedded
+async def test_commands_do_not_mix(operator: User, vehicle: Vehicle) -> None:
+    commands = [
+        await in_thread(lambda n=n: submit(operator, make_vehicle(n))) for n in range(200, 210)
+    ]
+    readers = [asyncio.create_task(read_all(command, operator)) for command in commands]
+    await drain()
+    for command, reader in zip(commands, readers, strict=True):
+        assert await reader == (await in_thread(log_of, operator, command), 1000)
+
+
+# --- A subscription by itself: clear the bell, read the log, wait
+
+
+@pytest.fixture
+def subscription(operator: User, command: Command) -> Subscription:
+    return Subscription(command.pk, operator.pk, after=0)
+
+
+def lines_of(command: Command) -> list[Line]:
+    return [line_of(event) for event in command.events.order_by("sequence_number")]
+
+
+async def test_offered_between_subscribing_and_reading(
+    command: Command, subscription: Subscription
+) -> None:
+    claimed = await in_thread(claim_one)
+    log = await in_thread(lines_of, command)
+    for line in log:
+        subscription.offer(line)
+    await in_thread(lifecycle.complete, claimed, {})
+    log = await in_thread(lines_of, command)
+    assert await subscription.next_lines() == log
+
+
+async def test_full_queue_leads_back_to_the_log(
+    command: Command, subscription: Subscription
+) -> None:
+    claimed = await in_thread(claim_one)
+    await subscription.next_lines()
+    for n in range(QUEUE_LINES + 1):
+        await in_thread(lifecycle.respond, claimed, {"n": n})
+    log = await in_thread(lines_of, command)
+    for line in log[2:]:
+        subscription.offer(line)
+    assert subscription.is_behind
+    assert await subscription.next_lines() == log[2:]
+
+
+async def test_a_log_longer_than_a_page(command: Command, subscription: Subscription) -> None:
+    payload = {"response": {}, "is_final": False}
+    answers = [
+        Event(command=command, sequence_number=2 + n, kind="response", payload=payload)
+        for n in range(PAGE_LINES)
+    ]
+    await in_thread(Event.objects.bulk_create, answers)
+    first, second = await subscription.next_lines(), await subscription.next_lines()
+    assert (len(first), len(second)) == (PAGE_LINES, 1)
+    assert [line.sequence_number for line in first + second] == list(range(1, PAGE_LINES + 2))
+
+
+async def test_waits_when_there_is_nothing(command: Command, subscription: Subscription) -> None:
+    await subscription.next_lines()
+    waiting = asyncio.create_task(subscription.next_lines())
+    subscription.offer(Line(1, "seen before", is_terminal=False))
+    subscription.offer(Line(7, "beyond the log", is_terminal=False))
+    await in_thread(claim_one)
+    (line,) = await in_thread(lambda: lines_of(command)[1:])
+    subscription.offer(line)
+    assert await waiting == [line]
+
+
+async def test_socket_without_command_path(operator: User) -> None:
+    communicator = WebsocketCommunicator(application, "/ws/nothing/here")
+    accepted, _ = await communicator.connect(timeout=10)
+    assert not accepted

@@ -53,7 +53,7 @@ function stepWords(status, startedOnce) {
   switch (status) {
     case "pending":
       return startedOnce
-        ? ["Given back.", "Whoever carried it out is gone. It starts again; the answers above do not count."]
+        ? ["Given back.", "The worker that carried it out is gone. It starts again; the answers above do not count."]
         : ["Submitted.", "It starts when its turn comes and the vehicle is connected."];
     case "in_progress":
       return startedOnce
@@ -95,7 +95,7 @@ function rawJson(response) {
 
 const DECODERS = new Map([
   ["dtc", troubleCode],
-  ["summary", ({ dtcCount }) => headline(count(dtcCount, "trouble code"), "in total", dtcCount === 0)],
+  ["summary", ({ dtcCount }) => headline(count(dtcCount, "trouble code"), "stored", dtcCount === 0)],
   ["reading", ({ ecuAddress, dataId }) => note("Reading", dataId, ecuAddress && ["from control unit", ecuAddress])],
   ["data", dataValue],
   ["cleared", ({ clearedCount }) => headline(count(clearedCount, "trouble code"), "cleared", true)],
@@ -110,7 +110,8 @@ function troubleCode({ dtcCode, description, ecuAddress, status, statusBits, con
       { class: "decoded-head" },
       element("strong", { class: "code" }, plain(dtcCode)),
       element("span", { class: "vehicle-text" }, plain(description)),
-      typeof confirmed === "boolean" && badge(confirmed ? "confirmed" : "unconfirmed", confirmed ? "Confirmed" : "Not confirmed"),
+      typeof confirmed === "boolean" &&
+        badge(confirmed ? "confirmed" : "unconfirmed", confirmed ? "Confirmed" : "Not confirmed"),
     ),
     facts([
       ["Control unit", ecuAddress],
@@ -146,12 +147,19 @@ function dataValue({ dataId, name, value, unit, raw, ecuAddress }) {
 
 function facts(pairs) {
   const known = pairs.filter(([, value]) => value != null);
-  const items = known.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, plain(value))));
+  const items = known.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, plain(value))),
+  );
   return items.length > 0 && element("dl", { class: "facts" }, items);
 }
 
 function headline(what, rest, good) {
-  return element("p", { class: "decoded-head", "data-good": good }, element("strong", {}, what), element("span", {}, rest));
+  return element(
+    "p",
+    { class: "decoded-head", "data-good": good },
+    element("strong", {}, what),
+    element("span", {}, rest),
+  );
 }
 
 function note(what, subject, origin) {
@@ -168,4 +176,8 @@ function note(what, subject, origin) {
 const count = (number, noun) => `${number === 0 ? "No" : plain(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 /** "testFailedSinceLastClear" → "test failed since last clear" */
-const spaced = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase().replace("dtc", "DTC");
+const spaced = (name) =>
+  name
+    .replace(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase()
+    .replace("dtc", "DTC");

@@ -19,6 +19,11 @@ export class ApiError extends Error {
     return this.status === 401 || SIGNED_OUT_CODES.has(this.code);
   }
 
+  /** Nobody knows whether the server did it. */
+  get uncertain() {
+    return this.status === 0 || this.status >= 500;
+  }
+
   /** Asking again will not help. */
   get permanent() {
     return this.status >= 400 && this.status < 500 && this.status !== 408 && this.status !== 429;
@@ -73,7 +78,7 @@ async function send(method, url, body) {
   } catch {
     throw new ApiError({
       code: "unreachable",
-      detail: "The server cannot be reached. Check your connection and try again.",
+      detail: "The server cannot be reached. Check your connection.",
     });
   }
 }
@@ -85,12 +90,13 @@ function noteClock(response) {
 
 function failure(response, answer) {
   const status = response.status;
-  if (response.redirected) return new ApiError({ status: 401, code: "not_authenticated", detail: "You are logged out." });
+  if (response.redirected)
+    return new ApiError({ status: 401, code: "not_authenticated", detail: "You are logged out." });
   if (status === 403 && (!answer?.detail || String(answer.detail).startsWith("CSRF"))) {
     return new ApiError({ status, code: "stale_page", detail: "This page is out of date. Reload it and try again." });
   }
   if (answer?.detail) return new ApiError({ status, ...answer });
-  return new ApiError({ status, detail: `The server could not do this (HTTP ${status}). Try again in a moment.` });
+  return new ApiError({ status, detail: `The server could not do this (HTTP ${status}).` });
 }
 
 function announced(error) {

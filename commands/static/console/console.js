@@ -2,7 +2,7 @@
 
 import { listCommandTypes, submitCommand } from "./api.js";
 import { createComposer } from "./composer.js";
-import { arrange, element, time } from "./dom.js";
+import { time } from "./dom.js";
 import { createHistory } from "./history.js";
 import { createLive } from "./live.js";
 import { createVehiclePicker } from "./vehicles.js";
@@ -11,17 +11,30 @@ const byId = (id) => document.getElementById(id);
 const { username, canSubmit } = byId("console").dataset;
 const maySubmit = canSubmit === "true";
 
-const live = createLive({ root: byId("live"), canCancel: maySubmit, onMove: moved });
+const live = createLive({ root: byId("live"), username, canCancel: maySubmit, onMove: moved });
 const history = createHistory({
   root: byId("history"),
+  username,
   filters: maySubmit ? { submitted_by: username } : {},
   onOpen: (id) => navigate(id),
 });
 const picker = createVehiclePicker({ root: byId("vehicles"), onChoose: showVehicleNote });
-const composer = createComposer({ form: byId("composer"), picker, onSubmit: submit });
+const composer = createComposer({ form: byId("composer"), picker, submit, onSubmitted: submitted });
 
 async function submit(request) {
-  const command = await submitCommand(request);
+  try {
+    return await submitCommand(request);
+  } catch (error) {
+    if (error.uncertain) {
+      error.detail +=
+        " The command may have been accepted all the same: look at your recent commands before you submit it again.";
+      history.refresh();
+    }
+    throw error;
+  }
+}
+
+function submitted(command) {
   history.add(command);
   navigate(command.command_id, command);
   history.refresh();
@@ -47,18 +60,16 @@ function show(id, command = null) {
 const showAddressed = () => show(new URLSearchParams(location.search).get("command"));
 
 function bringIntoView(panel) {
-  const { top } = panel.getBoundingClientRect();
-  if (top < 0 || top > innerHeight * 0.6) panel.scrollIntoView();
+  const { top, bottom } = panel.getBoundingClientRect();
+  if (bottom < innerHeight * 0.4 || top > innerHeight * 0.6) panel.scrollIntoView();
 }
 
 function showVehicleNote(vehicle) {
   live.refreshVehicle(vehicle);
-  const waits = vehicle.connection_status !== "connected";
-  arrange(byId("vehicle-note"), waits ? [element("p", { class: "caution" }, "Not connected: commands wait until it is back or expire.", ...lastSeen(vehicle))] : []);
-}
-
-function lastSeen({ last_seen_at: seenAt }) {
-  return seenAt ? [" Last seen ", time(seenAt), "."] : [];
+  const note = byId("vehicle-note");
+  note.hidden = vehicle.connection_status === "connected";
+  const lastSeen = vehicle.last_seen_at ? [" Last seen ", time(vehicle.last_seen_at), "."] : [];
+  note.replaceChildren("Not connected: commands wait until it is back or expire.", ...lastSeen);
 }
 
 window.addEventListener("popstate", showAddressed);

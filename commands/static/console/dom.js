@@ -36,9 +36,14 @@ export function plain(value) {
 
 export function parameters(params) {
   const entries = Object.entries(params ?? {});
-  return entries.map(([name, value]) =>
-    element("span", { class: "parameter" }, element("span", { class: "muted" }, name), " ", element("code", {}, plain(value))),
-  );
+  return entries.map(([name, value]) => {
+    const label = element("span", { class: "muted" }, name);
+    return element("span", { class: "parameter" }, label, " ", element("code", {}, plain(value)));
+  });
+}
+
+export function submitter({ submitted_by: name }, username) {
+  return name && name !== username && element("span", { class: "parameter muted" }, `by ${name}`);
 }
 
 const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };

@@ -1,14 +1,18 @@
 // The recent commands, newest first; a click shows a command's stream again.
 
 import { getPage, listCommands } from "./api.js";
-import { arrange, badge, duration, element, parameters, plain, time } from "./dom.js";
+import { arrange, badge, duration, element, parameters, plain, submitter, time } from "./dom.js";
 import { findVehicle } from "./vehicles.js";
 import { ENDED, STATUS_WORDS } from "./words.js";
 
 const REFRESH_MS = 10_000;
 
-/** `filters` say whose commands; onOpen(commandId) is called for a click. */
-export function createHistory({ root, filters, onOpen }) {
+/**
+ * filters    whose commands
+ * username   who looks: other submitters are named
+ * onOpen     called with a command's id for a click
+ */
+export function createHistory({ root, username, filters, onOpen }) {
   const list = root.querySelector("[data-list]");
   const message = root.querySelector("[data-message]");
   const more = root.querySelector("[data-more]");
@@ -20,7 +24,8 @@ export function createHistory({ root, filters, onOpen }) {
   async function load(fetchPage, { older = false } = {}) {
     try {
       const page = await fetchPage();
-      // A refresh brings the newest page only. Where it meets what is shown, the link to older ones stays where it has got to.
+      // A refresh brings the newest page only. Where it meets what is shown, the link to older ones stays
+      // where it has got to.
       const meets = page.results.some(({ command_id: id }) => commands.has(id));
       if (!older && !meets) commands.clear();
       if (older || !meets || next === undefined) next = page.next;
@@ -48,7 +53,7 @@ export function createHistory({ root, filters, onOpen }) {
     const id = command.command_id;
     if (!rows.has(id)) rows.set(id, newRow(id));
     const item = rows.get(id);
-    fill(item.firstElementChild, command);
+    fill(item.firstElementChild, command, username);
     mark(id);
     return item;
   }
@@ -105,11 +110,17 @@ function byTime(a, b) {
   return Date.parse(b.submitted_at) - Date.parse(a.submitted_at) || (a.command_id < b.command_id ? 1 : -1);
 }
 
-function fill(link, command) {
+function fill(link, command, username) {
   const vin = link.querySelector(".vin") ?? element("span", { class: "vin" });
   link.replaceChildren(
     badge(command.status, STATUS_WORDS[command.status] ?? plain(command.status)),
-    element("span", { class: "history-command" }, element("strong", {}, command.command_name), ...parameters(command.command_params)),
+    element(
+      "span",
+      { class: "history-command" },
+      element("strong", {}, command.command_name),
+      parameters(command.command_params),
+      submitter(command, username),
+    ),
     vin,
     element("span", { class: "history-time" }, time(command.submitted_at)),
     element("span", { class: "history-duration", title: "From submission to end" }, took(command)),

@@ -2,25 +2,34 @@
 
 import { cancelCommand, getCommand, getStreamToken, serverNow } from "./api.js";
 import { createAnswers } from "./answers.js";
-import { arrange, badge, duration, element, parameters, plain, time } from "./dom.js";
+import { badge, duration, element, parameters, plain, submitter, time } from "./dom.js";
 import { followCommand } from "./stream.js";
 import { connectionBadge, findVehicle, modelName } from "./vehicles.js";
-import { ENDED, STATUS_WORDS, explain } from "./words.js";
+import { ENDED, STATUS_WORDS, connectionWords, explain, troubleWords } from "./words.js";
 
 const TICK_MS = 100;
 const SHORT_BREAK_MS = 1000;
+const END_PX = 48;
 const PAGE_TITLE = document.title;
 
 /** onMove(command) is called with the shown command, as it is after each of its moves. */
-export function createLive({ root, canCancel, onMove }) {
+export function createLive({ root, username, canCancel, onMove }) {
   const part = (name) => root.querySelector(`[data-live=${name}]`);
   const log = part("log");
   const answers = createAnswers(part("answers"));
+  let atEnd = true;
+  let scrolling = null;
   let shown = null; // {id, command, vehicle, status, startedAt, endedAt, connection, stream}
 
   function open(id, command = null) {
     close();
-    shown = { id, command, status: command?.status, startedAt: command?.submitted_at, connection: { name: "connecting" } };
+    shown = {
+      id,
+      command,
+      status: command?.status,
+      startedAt: command?.submitted_at,
+      connection: { name: "connecting" },
+    };
     root.dataset.state = "open";
     drawHead();
     if (command) follow(shown);
@@ -31,6 +40,7 @@ export function createLive({ root, canCancel, onMove }) {
     shown?.stream?.close();
     shown = null;
     answers.clear();
+    atEnd = true;
     tell("");
     drawEmpty();
   }
@@ -42,7 +52,8 @@ export function createLive({ root, canCancel, onMove }) {
       Object.assign(target, { command, startedAt: command.submitted_at, status: command.status });
       follow(target);
     } catch (error) {
-      if (target === shown) fail(error.status === 404 || error.status === 400 ? explain("not_found").join(" ") : error.detail);
+      if (target === shown)
+        fail(error.status === 404 || error.status === 400 ? explain("not_found").join(" ") : error.detail);
     }
   }
 
@@ -61,11 +72,19 @@ export function createLive({ root, canCancel, onMove }) {
   }
 
   function onFrame(frame) {
-    const stick = log.scrollHeight - log.scrollTop - log.clientHeight < 48;
     answers.show(frame);
-    if (stick) log.scrollTop = log.scrollHeight;
+    keepEndInView();
     // What the API has told already is newer than the log's beginning.
     if (frame.status && frame.sequence_number >= (shown.command.last_sequence_number ?? 0)) move(frame);
+  }
+
+  // Once per picture, not per frame: asking for a height lays the whole log out again.
+  function keepEndInView() {
+    if (!atEnd || scrolling) return;
+    scrolling = requestAnimationFrame(() => {
+      scrolling = null;
+      log.scrollTop = log.scrollHeight;
+    });
   }
 
   function move({ status, timestamp, sequence_number: number }) {
@@ -78,7 +97,7 @@ export function createLive({ root, canCancel, onMove }) {
   function onState(state) {
     shown.connection = { ...state, until: Date.now() + (state.delayMs ?? 0) };
     drawConnection();
-    if (state.error || state.delayMs > SHORT_BREAK_MS) tell(reason(state), state.name === "ended");
+    if (state.error || state.delayMs > SHORT_BREAK_MS) tell(troubleWords(state), state.name === "ended");
     else if (state.name === "live") drawWaiting();
   }
 
@@ -93,25 +112,33 @@ export function createLive({ root, canCancel, onMove }) {
   function drawHead() {
     const { command, vehicle, status } = shown;
     part("name").textContent = command?.command_name ?? "Command";
-    arrange(part("parameters"), parameters(command?.command_params));
-    arrange(part("vehicle"), vehicle ? [element("span", { class: "vin" }, vehicle.vin), element("span", { class: "muted" }, modelName(vehicle)), connectionBadge(vehicle)] : []);
-    arrange(part("status"), status ? [badge(status, STATUS_WORDS[status] ?? plain(status))] : []);
-    const cancel = part("cancel");
-    cancel.hidden = !canCancel || !status || ENDED.has(status);
-    cancel.disabled = Boolean(shown.cancelling);
-    cancel.textContent = shown.cancelling ? "Cancelling…" : "Cancel";
-    document.title = command ? `${command.command_name} · ${STATUS_WORDS[status] ?? status} · ${PAGE_TITLE}` : PAGE_TITLE;
+    const statusWords = STATUS_WORDS[status] ?? plain(status);
+    part("parameters").replaceChildren(
+      ...parameters(command?.command_params),
+      submitter(command ?? {}, username) || "",
+    );
+    part("vehicle").replaceChildren(...(vehicle ? describe(vehicle) : []));
+    part("status").replaceChildren(...(status ? [badge(status, statusWords)] : []));
+    document.title = command ? `${command.command_name} · ${statusWords} · ${PAGE_TITLE}` : PAGE_TITLE;
+    drawCancel();
     drawConnection();
     drawWaiting();
     drawElapsed();
   }
 
+  function drawCancel() {
+    const cancel = part("cancel");
+    const gone = !canCancel || !shown.status || ENDED.has(shown.status);
+    if (gone && document.activeElement === cancel) log.focus();
+    cancel.hidden = gone;
+    cancel.setAttribute("aria-disabled", String(Boolean(shown.cancelling)));
+    cancel.textContent = shown.cancelling ? "Cancelling…" : "Cancel";
+  }
+
   function drawConnection() {
-    const { name, until, error } = shown.connection;
-    const seconds = Math.max(0, Math.ceil((until - Date.now()) / 1000));
-    const words = { connecting: "Connecting…", live: "Live", ended: error ? "Stream stopped" : "Stream ended", reconnecting: seconds ? `Reconnecting in ${seconds} s` : "Reconnecting…" };
+    const [kind, words] = connectionWords(shown.connection);
     const place = part("connection");
-    if (place.textContent !== words[name]) arrange(place, [badge(error && name === "ended" ? "stopped" : name, words[name])]);
+    if (place.textContent !== words) place.replaceChildren(badge(kind, words));
   }
 
   function drawWaiting() {
@@ -123,7 +150,8 @@ export function createLive({ root, canCancel, onMove }) {
   }
 
   function drawElapsed() {
-    const { startedAt, endedAt, status, command } = shown;
+    const { startedAt, endedAt, status, command, connection } = shown;
+    if (connection.name === "ended" && connection.error) return; // Nobody knows whether it still runs.
     const end = Date.parse(endedAt ?? command?.completed_at) || (ENDED.has(status) ? NaN : serverNow());
     const elapsed = end - Date.parse(startedAt);
     part("elapsed").textContent = Number.isFinite(elapsed) ? duration(elapsed) : "";
@@ -138,6 +166,7 @@ export function createLive({ root, canCancel, onMove }) {
 
   async function cancel() {
     const target = shown;
+    if (target.cancelling) return;
     target.cancelling = true;
     drawHead();
     try {
@@ -150,6 +179,9 @@ export function createLive({ root, canCancel, onMove }) {
     }
   }
 
+  log.addEventListener("scroll", () => {
+    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
+  });
   part("cancel").addEventListener("click", cancel);
   setInterval(() => {
     if (!shown) return;
@@ -169,7 +201,7 @@ export function createLive({ root, canCancel, onMove }) {
   };
 }
 
-function reason({ name, error }) {
-  if (error?.error_code) return explain(error.error_code).join(" ");
-  return name === "ended" ? (error.detail ?? "") : "The connection is lost. It comes back by itself, and nothing is missed.";
+function describe(vehicle) {
+  const vin = element("span", { class: "vin" }, vehicle.vin);
+  return [vin, element("span", { class: "muted" }, modelName(vehicle)), connectionBadge(vehicle)];
 }

@@ -14,7 +14,8 @@ const ENDED_ERRORS = new Set(["failed", "timed_out", "expired"]);
  * Follow a command until its terminal event.
  *
  * after         highest sequence number that the caller has already shown
- * getToken      async, called before every connection; rejecting with `permanent: true` ends the stream, else it is retried
+ * getToken      async, called before every connection; rejecting with `permanent: true` ends the stream, with any
+ *               other error it is retried
  * onFrame       each event of the log exactly once, in order
  * onState       {name: "connecting"}
  *               {name: "live"}

@@ -15,7 +15,11 @@ function remember(vehicles) {
 
 /** The vehicle, asked for only once; null when it cannot be had. */
 export async function findVehicle(id) {
-  if (!known.has(id)) known.set(id, getVehicle(id).catch(() => forget(id)));
+  if (!known.has(id))
+    known.set(
+      id,
+      getVehicle(id).catch(() => forget(id)),
+    );
   return known.get(id);
 }
 
@@ -28,7 +32,7 @@ export const modelName = ({ make, model, year }) => [make, model, year].filter(B
 
 export const connectionBadge = ({ connection_status: status }) => badge(status, VEHICLE_WORDS[status] ?? status);
 
-/** `root` holds the search field and the list; onChoose(vehicle) is called with the chosen one, also when it changed. */
+/** `root` holds the search field and the list; onChoose(vehicle) gets the chosen one, also when it has changed. */
 export function createVehiclePicker({ root, onChoose }) {
   const search = root.querySelector("[data-search]");
   const list = root.querySelector("[data-list]");
@@ -40,6 +44,7 @@ export function createVehiclePicker({ root, onChoose }) {
   let next = null;
   let chosenId = null;
   let asked = 0;
+  let extended = false;
 
   async function load(fetchPage, { append = false, quiet = false } = {}) {
     const question = (asked += 1);
@@ -86,6 +91,7 @@ export function createVehiclePicker({ root, onChoose }) {
     chosenId = id;
     complain("");
     onChoose(known.get(id));
+    rows.get(id).scrollIntoView({ block: "nearest" }); // The note about it may have made the list shorter.
   }
 
   function say(text, isError = false) {
@@ -99,26 +105,28 @@ export function createVehiclePicker({ root, onChoose }) {
     complaint.hidden = !text;
   }
 
+  const searched = () => listVehicles(search.value.trim());
   const refresh = () => {
     // Beyond the first page a refresh would throw the operator back to its beginning.
-    if (!document.hidden && shown.length > 0 && !list.dataset.extended) load(() => listVehicles(search.value.trim()), { quiet: true });
+    if (!document.hidden && !extended) load(searched, { quiet: true });
   };
 
   let pause;
   search.addEventListener("input", () => {
     clearTimeout(pause);
-    delete list.dataset.extended;
-    pause = setTimeout(() => load(() => listVehicles(search.value.trim())), SEARCH_PAUSE_MS);
+    extended = false;
+    pause = setTimeout(() => load(searched), SEARCH_PAUSE_MS);
   });
   search.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") event.preventDefault(); // It searches as one types; Enter here must not submit a command.
+    // It searches as one types: Enter here must not submit a command.
+    if (event.key === "Enter") event.preventDefault();
   });
   more.addEventListener("click", () => {
-    list.dataset.extended = "true";
+    extended = true;
     load(() => getPage(next), { append: true });
   });
   setInterval(refresh, REFRESH_MS);
-  load(() => listVehicles());
+  load(searched);
 
   return {
     chosenId: () => chosenId,

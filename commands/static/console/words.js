@@ -33,11 +33,11 @@ const ERRORS = {
   ],
   worker_lost: [
     "The connection to the vehicle broke off while the command ran.",
-    "It may or may not have been carried out. Look at the vehicle, for example by reading its trouble codes, before you submit it again.",
+    "It may or may not have been carried out. Look at the vehicle, for example read its codes, before you repeat it.",
   ],
   vehicle_timeout: [
     "The vehicle did not answer in time.",
-    "It may still have carried out the command. Check that it is reachable, and what state it is in, before you submit it again.",
+    "It may still have carried out the command. Check that it is reachable, and its state, before you submit it again.",
   ],
   expired: [
     "The command expired before it could be sent.",
@@ -53,4 +53,21 @@ const ERRORS = {
 /** [what happened, what to do] for an error code; the second may be empty. */
 export function explain(code) {
   return Object.hasOwn(ERRORS, code) ? ERRORS[code] : ["The command ended with an error.", ""];
+}
+
+/** [kind of badge, words] for the connection to the stream; `until` is when the next attempt is made. */
+export function connectionWords({ name, until, error }) {
+  const seconds = Math.ceil((until - Date.now()) / 1000);
+  if (name === "live") return ["live", "Live"];
+  if (name === "connecting") return ["connecting", "Connecting…"];
+  if (name === "ended") return error ? ["stopped", "Stream stopped"] : ["ended", "Stream ended"];
+  return ["reconnecting", seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting…"];
+}
+
+/** Why the stream is interrupted or stopped. */
+export function troubleWords({ name, error }) {
+  if (error?.error_code) return explain(error.error_code).join(" ");
+  return name === "ended"
+    ? (error.detail ?? "")
+    : "The connection is lost. It comes back by itself, and nothing is missed.";
 }
