@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission, User
 from django.core.management.color import no_style
 from django.db import connection, connections
@@ -25,10 +26,11 @@ WAIT_SECONDS = 10  # a deadline for what should come at once
 
 
 @pytest.fixture
-def database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Committed rows, visible to every thread, connection and process; gone after the test.
 
-    Content types and permissions stay: making them anew takes longer than most tests.
+    In place of pytest-django's, which makes content types and permissions anew each time: that
+    takes longer than most tests.
     """
     with django_db_blocker.unblock():
         yield
@@ -38,14 +40,22 @@ def database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         connections.close_all()
 
 
+@pytest.fixture
+def database(transactional_db: None) -> None:
+    pass
+
+
 @cache
 def tables_to_empty() -> list[str]:
     kept = {"django_content_type", "auth_permission"}
     return sorted(set(connection.introspection.django_table_names(only_existing=True)) - kept)
 
 
+hashed = cache(make_password)  # once a run: it is slow by design
+
+
 def make_user(name: str, *permissions: str, **fields: Any) -> User:
-    user = User.objects.create_user(name, password="sovd-demo", **fields)
+    user = User.objects.create(username=name, password=hashed("sovd-demo"), **fields)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return user
 

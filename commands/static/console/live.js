@@ -179,8 +179,12 @@ export function createLive({ root, username, canCancel, onMove }) {
     }
   }
 
+  let lastTop = 0;
   log.addEventListener("scroll", () => {
-    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
+    const nearEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
+    // Only going up leaves the end: answers may have come since the page itself scrolled there.
+    atEnd = nearEnd || (atEnd && log.scrollTop >= lastTop);
+    lastTop = log.scrollTop;
   });
   part("cancel").addEventListener("click", cancel);
   setInterval(() => {
