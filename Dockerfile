@@ -2,7 +2,6 @@ FROM python:3.11-slim-bookworm
 
 # No secrets here: they come from the environment (see .env.example).
 ENV PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
     PROMETHEUS_MULTIPROC_DIR=/tmp/metrics
 
 WORKDIR /app
@@ -11,11 +10,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sovd
 COPY requirements.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.txt
 
-COPY manage.py ./
-COPY sovd sovd
-COPY vehicles vehicles
-COPY commands commands
-COPY templates templates
+COPY . ./
 
 USER 10001
 EXPOSE 8000

@@ -1,9 +1,11 @@
 """What the tests of all apps share: people, vehicles, and the public doors to the product."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
+from inspect import isawaitable
 from typing import Any
 
 import pytest
@@ -145,8 +147,12 @@ class Stream:
             frames.append(json.loads(message["text"]))
         return frames, message.get("code", 1000)
 
+    async def nothing_for(self, seconds: float) -> bool:
+        return bool(await self._communicator.receive_nothing(seconds))
+
     async def send(self, text: str | None = None, data: bytes | None = None) -> None:
-        await self._communicator.send_to(text_data=text, bytes_data=data)
+        message = {"type": "websocket.receive", "text": text, "bytes": data}
+        await self._communicator.send_input(message)
 
 
 @asynccontextmanager
@@ -176,6 +182,13 @@ async def read_all(command: Command, user: User, after: Any = None) -> tuple[lis
     """What a subscriber receives up to the close, and the close code."""
     async with follow(command.pk, token_of(user), after) as stream:
         return await stream.rest()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait for what happens in another task, thread or process."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not (await result if isawaitable(result := condition()) else result):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def in_order(frames: list[dict[str, Any]]) -> list[int]:

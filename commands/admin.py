@@ -32,7 +32,6 @@ class ReadOnly:
 class EventInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = Event
     fields = ["sequence_number", "kind", "payload", "created_at"]
-    readonly_fields = fields
     ordering = ["sequence_number"]
 
 

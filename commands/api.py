@@ -1,29 +1,50 @@
 from typing import Any
 
 import django_filters
-from django.shortcuts import get_object_or_404
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from django.contrib.auth.models import User
+from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
+from drf_spectacular.plumbing import resolve_type_hint
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
+from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.serializers import TokenRefreshSerializer
 
 from commands import lifecycle
-from commands.catalogue import COMMAND_TYPES
-from commands.events import frame_of
-from commands.models import Command, CommandQuerySet, EventQuerySet, Status
+from commands.authentication import ODD_CLAIMS
+from commands.catalogue import COMMAND_TYPES, CommandType
+from commands.events import ErrorFrame, ResponseFrame, StatusFrame, frame_of
+from commands.models import Command, CommandQuerySet, ErrorCode, EventQuerySet, Status
 from sovd.api import check_instant
 from vehicles.models import Vehicle
+
+
+class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
+    """How the documentation describes our authentication."""
+
+    target_class = "commands.authentication.TokenAuthentication"  # type: ignore[assignment]
+
+
+class RefreshSerializer(TokenRefreshSerializer):
+    # As careful with a refresh token as `TokenAuthentication` is with an access token.
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        try:
+            return super().validate(attrs)
+        except (User.DoesNotExist, *ODD_CLAIMS) as error:
+            raise InvalidToken("The token's user is gone, or its claims cannot be read.") from error
 
 
 class CommandSerializer(serializers.ModelSerializer[Command]):
     vehicle_id = serializers.UUIDField()
     command_params = serializers.DictField(default=dict)
+    error_code = serializers.ChoiceField(ErrorCode.choices, allow_blank=True, read_only=True)
     submitted_by = serializers.CharField(source="submitted_by.username", read_only=True)
 
     class Meta:
@@ -107,9 +128,13 @@ class Ended(APIException):
         super().__init__(f"The command is {command.status}; it can no longer be cancelled.")
 
 
-FRAMES = inline_serializer(
-    "Frames", {"results": serializers.ListField(child=serializers.DictField())}
-)
+AFTER = {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0}
+FRAME = {"anyOf": [resolve_type_hint(frame) for frame in (StatusFrame, ResponseFrame, ErrorFrame)]}
+FRAMES = {
+    "type": "object",
+    "properties": {"results": {"type": "array", "items": FRAME}},
+    "required": ["results"],
+}
 
 
 class CommandViewSet(
@@ -124,7 +149,6 @@ class CommandViewSet(
     serializer_class = CommandSerializer
     filterset_class = CommandFilter
     lookup_field = "command_id"
-    lookup_value_converter = "uuid"
     orderings = [("-submitted_at", "-command_id"), ("submitted_at", "command_id")]
 
     def get_queryset(self) -> CommandQuerySet:
@@ -136,15 +160,15 @@ class CommandViewSet(
         return [IsAuthenticated(), MaySubmit()] if writes else [IsAuthenticated()]
 
     @extend_schema(
-        responses=FRAMES,
-        parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="Sequence number")],
+        responses={200: FRAMES},
+        parameters=[OpenApiParameter("after", AFTER, description="Events beyond this number")],
     )
     @action(detail=True, pagination_class=None, filterset_class=None)
     def events(self, request: Request, command_id: str) -> Response:
         """The event log, as the stream sends it."""
         return _frames(self._log().after(_after(request)))
 
-    @extend_schema(responses=FRAMES)
+    @extend_schema(responses={200: FRAMES})
     @action(detail=True, pagination_class=None, filterset_class=None)
     def responses(self, request: Request, command_id: str) -> Response:
         """The vehicle's answers that count: those since the command was last claimed."""
@@ -181,28 +205,25 @@ def _after(request: Request) -> int:
     return int(text)
 
 
+class CommandTypeSerializer(serializers.Serializer[CommandType]):
+    name = serializers.CharField()
+    description = serializers.CharField()
+    schema = serializers.DictField()
+    safe_to_repeat = serializers.BooleanField()
+
+
+class CommandTypesSerializer(serializers.Serializer[Any]):
+    """One page, in the shape of every list."""
+
+    next = serializers.URLField(allow_null=True, default=None)
+    previous = serializers.URLField(allow_null=True, default=None)
+    results = CommandTypeSerializer(many=True)
+
+
 class CommandTypesView(APIView):
     """What may be sent to a vehicle, with the JSON Schema of each one's parameters."""
 
-    serializer_class = inline_serializer(
-        "CommandType",
-        {
-            "name": serializers.CharField(),
-            "description": serializers.CharField(),
-            "schema": serializers.DictField(),
-            "safe_to_repeat": serializers.BooleanField(),
-        },
-        many=True,
-    )
-
+    @extend_schema(operation_id="v1_command_types_list", responses=CommandTypesSerializer)
     def get(self, request: Request) -> Response:
-        types = [
-            {
-                "name": command_type.name,
-                "description": command_type.description,
-                "schema": command_type.schema,
-                "safe_to_repeat": command_type.safe_to_repeat,
-            }
-            for command_type in COMMAND_TYPES.values()
-        ]
-        return Response({"next": None, "previous": None, "results": types})
+        page = {"next": None, "previous": None, "results": COMMAND_TYPES.values()}
+        return Response(CommandTypesSerializer(page).data)

@@ -125,10 +125,13 @@ class Listener:
 
     async def _catch_up(self) -> None:
         if self._channel is None:
-            self._channel = await self._layer.new_channel()
+            channel = await self._layer.new_channel()
+            _heed_cancellation()
+            self._channel = channel
             self._tasks.append(asyncio.create_task(self._receive(self._channel)))
         for group in [group for group in self._wanted if group not in self._joined]:
             await self._layer.group_add(group, self._channel)
+            _heed_cancellation()
             self._joined.add(group)
         for group in self._joined - self._wanted.keys():
             await self._layer.group_discard(group, self._channel)
@@ -148,3 +151,10 @@ class Listener:
             except Exception:
                 logger.exception("A message of the channel layer was not understood")
                 await asyncio.sleep(0)
+
+
+def _heed_cancellation() -> None:
+    """redis-py swallows a cancellation that meets it while it connects."""
+    task = asyncio.current_task()
+    if task and task.cancelling():
+        raise asyncio.CancelledError

@@ -15,6 +15,7 @@ nothing, and of two who end a command the second is told.
 """
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -203,12 +204,17 @@ def sweep(limit: int = 100) -> None:
     for command in Command.objects.overdue()[:limit]:
         _unless_moved(expire, command)
     for command in Command.objects.lapsed()[:limit]:
-        _unless_moved(release, command, Q(lease_expires_at__lte=Now()))
+        _unless_moved(release_lapsed, command)
 
 
-def _unless_moved(move: Any, *args: Any) -> None:
+def release_lapsed(command: Command) -> None:
+    """Release, unless its worker renewed the lease in the last moment."""
+    release(command, Q(lease_expires_at__lte=Now()))
+
+
+def _unless_moved(move: Callable[[Command], None], command: Command) -> None:
     with suppress(LostClaim):  # another worker's sweep was faster, or the owner came back
-        move(*args)
+        move(command)
 
 
 def _held(commands: list[Command]) -> Any:

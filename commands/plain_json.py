@@ -11,17 +11,21 @@ MAX_INTEGER = 2**63 - 1
 
 
 class NotPlain(ValueError):
-    """The message says what is wrong, and where: a path such as `command_params.a[0]`."""
+    """Says what is wrong, and where: `path` is such as `command_params.a[0]`, or empty."""
+
+    def __init__(self, problem: str, path: str = "") -> None:
+        super().__init__(f"{path}: {problem}" if path else problem)
+        self.path, self.problem = path, problem
 
 
 def check(value: Any) -> None:
     """Raise NotPlain unless `value` is JSON of sane depth, numbers and text."""
     for path, depth, item in _walk(value):
-        if depth > MAX_DEPTH:
-            raise NotPlain(f"{path[:100]}: nested deeper than {MAX_DEPTH} levels")
         problem = _problem(item)
+        if depth > MAX_DEPTH:
+            problem = f"is nested deeper than {MAX_DEPTH} levels"
         if problem:
-            raise NotPlain(f"{path[:100] or 'value'}: {problem}")
+            raise NotPlain(problem, path[:100])
 
 
 def check_object(value: Any) -> dict[str, Any]:
@@ -35,28 +39,35 @@ def check_object(value: Any) -> dict[str, Any]:
 
 
 def _walk(value: Any) -> Iterator[tuple[str, int, Any]]:
+    """Each value before those within it, so that a path holds only keys that were looked at."""
     todo = [("", 0, value)]
     while todo:
         path, depth, item = todo.pop()
         yield path, depth, item
         if isinstance(item, dict):
             for key, child in item.items():
-                yield f"{path} key", depth, key if isinstance(key, str) else NotPlain
                 todo.append((f"{path}.{key}".lstrip("."), depth + 1, child))
         elif isinstance(item, list):
             todo.extend((f"{path}[{i}]", depth + 1, child) for i, child in enumerate(item))
 
 
 def _problem(item: Any) -> str:
-    if item is None or isinstance(item, bool | dict | list):
+    if item is None or isinstance(item, bool | list):
         return ""
+    if isinstance(item, dict):
+        problem = next(filter(None, map(_problem_of_key, item)), "")
+        return f"has a key that {problem}" if problem else ""
     if isinstance(item, str):
         return _problem_of_text(item)
     if isinstance(item, int):
-        return "" if abs(item) <= MAX_INTEGER else "an integer beyond 64 bits"
+        return "" if abs(item) <= MAX_INTEGER else "is an integer beyond 64 bits"
     if isinstance(item, float):
-        return "" if math.isfinite(item) else "not a finite number"
-    return f"not JSON ({type(item).__name__})"
+        return "" if math.isfinite(item) else "is not a finite number"
+    return f"is not JSON ({type(item).__name__})"
+
+
+def _problem_of_key(key: Any) -> str:
+    return _problem_of_text(key) if isinstance(key, str) else "is not text"
 
 
 def _problem_of_text(text: str) -> str:

@@ -1,43 +1,93 @@
 """How the REST API reads bodies, pages through lists, and says what is wrong."""
 
+import json
 import re
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, JsonResponse
+from django.http.multipartparser import MultiPartParserError
+from django.utils.timezone import is_naive
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import status
 from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import exception_handler
 
 from commands import plain_json
 
 
+class TooLarge(APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_detail = f"The body is larger than {plain_json.MAX_BYTES} bytes."
+    default_code = "too_large"
+
+
 class PlainJSONParser(JSONParser):
+    """Reads UTF-8 (RFC 8259 knows nothing else), and names the value that is not acceptable."""
+
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
+        raw = stream.read(plain_json.MAX_BYTES + 1)
+        if len(raw) > plain_json.MAX_BYTES:
+            raise TooLarge
         try:
-            body = super().parse(stream, media_type, parser_context)
+            body = json.loads(raw.decode(), parse_int=_integer)
             plain_json.check(body)
+        except plain_json.NotPlain as error:
+            raise ValidationError({error.path or "body": [f"It {error.problem}."]}) from error
         except RecursionError as error:
             raise ParseError("The body is nested too deeply.") from error
-        except plain_json.NotPlain as error:
-            raise ParseError(f"The body is not acceptable JSON. {error}.") from error
+        except ValueError as error:
+            raise ParseError(f"The body is not JSON in UTF-8: {error}.") from error
         return body
 
 
-class Pages(CursorPagination):
-    """Lists as `{"next", "previous", "results"}`, stable while rows arrive.
+def _integer(digits: str) -> int:
+    """Python refuses thousands of digits without saying where; the check for 64 bits does say."""
+    return int(digits[:30])
 
-    A view names its `orderings`: each one a unique order by fields, the first the default.
+
+class Pages(CursorPagination):
+    """Lists as `{"next", "previous", "results"}`: every row once, whatever arrives meanwhile.
+
+    A view names its `orderings`, each a unique order by fields, the first the default. A cursor
+    holds the values of a row in these fields, and a page is what lies beyond that row.
     """
 
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = 500
+
+    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
+        self._address = request.build_absolute_uri()
+        self.ordering = self.get_ordering(request, queryset, view)
+        self._model = queryset.model
+        size = self.get_page_size(request)
+        backwards, position = self._read_cursor(request)
+        order = [_reversed(name) if backwards else name for name in self.ordering]
+        if position:
+            queryset = queryset.filter(_beyond(order, position))
+        rows = list(queryset.order_by(*order)[: size + 1])
+        has_more, self.page = len(rows) > size, rows[:size]
+        self.has_next, self.has_previous = has_more, bool(position)
+        if backwards:
+            self.page.reverse()
+            self.has_next, self.has_previous = self.has_previous, self.has_next
+        return self.page
+
+    def get_next_link(self) -> str | None:
+        return self._link(False, self.page[-1]) if self.page and self.has_next else None
+
+    def get_previous_link(self) -> str | None:
+        return self._link(True, self.page[0]) if self.page and self.has_previous else None
 
     def get_ordering(self, request: Any, queryset: QuerySet[Any], view: Any) -> Any:
         orderings = {ordering[0]: ordering for ordering in view.orderings}
@@ -52,31 +102,78 @@ class Pages(CursorPagination):
             raise ValidationError({"page_size": [f"Must lie between 1 and {self.max_page_size}."]})
         return int(text)
 
-    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> Any:
-        self._model = queryset.model
-        return super().paginate_queryset(queryset, request, view)
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        names = [ordering[0] for ordering in view.orderings]
+        order = {"type": "string", "enum": names, "default": names[0]}
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        return [
+            *parameters,
+            {"name": "ordering", "in": "query", "required": False, "schema": order},
+        ]
 
-    def decode_cursor(self, request: Any) -> Any:
-        """DRF hands the position to the database as it came, which is a 500 if it is forged."""
+    def _link(self, backwards: bool, row: Any) -> str:
+        position = [field.value_to_string(row) for field in self._fields()]
+        cursor = urlsafe_b64encode(json.dumps([backwards, *position]).encode()).decode()
+        return replace_query_param(self._address, self.cursor_query_param, cursor)
+
+    def _read_cursor(self, request: Any) -> tuple[bool, list[Any]]:
+        text = request.query_params.get(self.cursor_query_param)
+        if not text:
+            return False, []
         try:
-            cursor = super().decode_cursor(request)
-            if cursor and cursor.position is not None:
-                field = self._model._meta.get_field(self.ordering[0].lstrip("-"))
-                check_instant(field.clean(cursor.position, None))
-        except (NotFound, DjangoValidationError) as error:
+            return self._decode(text)
+        except (ValueError, TypeError, RecursionError, DjangoValidationError) as error:
             message = "Not a cursor. Follow the `next` and `previous` of a list as they are."
             raise ValidationError({"cursor": [message]}) from error
-        return cursor
+
+    def _decode(self, text: str) -> tuple[bool, list[Any]]:
+        """It may be forged: what gets to the database are values of the fields' own types."""
+        cursor = json.loads(b64decode(text, altchars=b"-_", validate=True))
+        plain_json.check(cursor)
+        backwards, *texts = cursor
+        if not isinstance(backwards, bool) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("a cursor is a boolean and the texts of a row's fields")
+        fields = self._fields()
+        position = [field.to_python(text) for field, text in zip(fields, texts, strict=True)]
+        for value in position:
+            check_instant(value)
+        return backwards, position
+
+    def _fields(self) -> list[Any]:
+        return [self._model._meta.get_field(name.lstrip("-")) for name in self.ordering]
+
+
+def _reversed(name: str) -> str:
+    return name[1:] if name.startswith("-") else f"-{name}"
+
+
+def _beyond(order: list[str], position: list[Any]) -> Q:
+    """Later than `position` in this order, in a form that an index on the first field serves."""
+    name, value = order[0].lstrip("-"), position[0]
+    comparison = "lt" if order[0].startswith("-") else "gt"
+    beyond = Q(**{f"{name}__{comparison}": value})
+    if not order[1:]:
+        return beyond
+    return Q(**{f"{name}__{comparison}e": value}) & (beyond | _beyond(order[1:], position[1:]))
 
 
 def check_instant(value: Any) -> None:
     """Instants at the edge of the calendar overflow when they are brought to UTC."""
-    if isinstance(value, datetime) and not 1970 <= value.year <= 9000:
+    if isinstance(value, datetime) and (is_naive(value) or not 1970 <= value.year <= 9000):
         raise DjangoValidationError("Must lie between the years 1970 and 9000.")
+
+
+@csrf_exempt
+def no_such_address(request: HttpRequest) -> JsonResponse:
+    """What stands where nothing is, so that a client reads JSON there too."""
+    hint = "" if request.path.endswith("/") else " Every address of the API ends with a slash."
+    detail = f"There is nothing at this address.{hint} /api/docs/ lists them all."
+    return JsonResponse({"code": "not_found", "detail": detail}, status=404)
 
 
 def explain(error: Exception, context: dict[str, Any]) -> Response | None:
     """Every error has one shape: `{"code", "detail", "fields"}`; `fields` only for bad input."""
+    error = _as_api_error(error)
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -87,6 +184,17 @@ def explain(error: Exception, context: dict[str, Any]) -> Response | None:
     body: dict[str, Any] = {"code": code, "detail": _detail(response.data, fields)}
     response.data = body | ({"fields": fields} if fields else {})
     return response
+
+
+def _as_api_error(error: Exception) -> Exception:
+    """What Django raises about a request of its own accord, and would answer with HTML."""
+    if isinstance(error, Http404):
+        return NotFound()
+    if isinstance(error, RequestDataTooBig):
+        return TooLarge()
+    if isinstance(error, SuspiciousOperation | BadRequest | MultiPartParserError):
+        return ParseError(str(error))
+    return error
 
 
 def _detail(data: Any, fields: Mapping[str, list[str]]) -> str:
@@ -101,7 +209,8 @@ def _fields(data: Any, path: str = "") -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for name, value in data.items():
             if path or name != "detail":
-                found |= _fields(value, f"{path}.{name}".lstrip("."))
+                part = "" if name == "non_field_errors" else name
+                found |= _fields(value, f"{path}.{part}".strip("."))
         return found
     messages = data if isinstance(data, list) else [data]
     return {path or "body": [str(message) for message in messages]}

@@ -214,6 +214,8 @@ else:
     database = environ.Env.db_url_config(
         DATABASE_URL, engine="django_prometheus.db.backends.postgresql"
     )
+    if not database["NAME"]:
+        refuse("DATABASE_URL names no database: it must end with /name")
     pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE}
     DATABASES = {
         "default": {

@@ -1,13 +1,14 @@
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from commands.api import CommandTypesView, CommandViewSet
+from commands.api import CommandTypesView, CommandViewSet, RefreshSerializer
 from commands.console import ConsoleView, SessionTokenView
 from sovd import health
+from sovd.api import no_such_address
 from vehicles.api import VehicleViewSet
 
 router = SimpleRouter()
@@ -16,9 +17,14 @@ router.register("commands", CommandViewSet, basename="command")
 
 api: list[URLPattern | URLResolver] = [
     path("token/", TokenObtainPairView.as_view(), name="token"),
-    path("token/refresh/", TokenRefreshView.as_view(), name="token-refresh"),
+    path(
+        "token/refresh/",
+        TokenRefreshView.as_view(serializer_class=RefreshSerializer),
+        name="token-refresh",
+    ),
     path("command-types/", CommandTypesView.as_view(), name="command-types"),
     path("", include(router.urls)),
+    re_path("", no_such_address),
 ]
 urlpatterns = [
     path("", ConsoleView.as_view(), name="console"),

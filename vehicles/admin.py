@@ -1,9 +1,13 @@
+import json
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.db.models import JSONField
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest
 
-from vehicles.models import Vehicle, VehicleQuerySet
+from vehicles.models import ConnectionStatus, Vehicle
 from vehicles.vin import check_digit_matches
 
 
@@ -12,11 +16,30 @@ class ConnectionFilter(admin.SimpleListFilter):
     parameter_name = "connection_status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return Vehicle._meta.get_field("connection_status").choices
+        return ConnectionStatus.choices
 
-    def queryset(self, request: HttpRequest, queryset: VehicleQuerySet) -> VehicleQuerySet:
-        known = dict(self.lookup_choices)
-        return queryset.with_connection_status(self.value()) if self.value() in known else queryset
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        status = self.value()
+        known = status in ConnectionStatus.values
+        return queryset.with_connection_status(status) if known else queryset
+
+
+class PlainJSONField(forms.JSONField):
+    """Refuses what `json.loads` takes and Postgres does not, which would be a 500."""
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            found = super().to_python(value)
+            text = json.dumps(found, allow_nan=False, ensure_ascii=False)
+            text.encode()  # fails on a lone surrogate
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError("Enter plain JSON.") from error
+        if "\\u0000" in text:
+            raise forms.ValidationError("Enter JSON without NUL characters.")
+        return {} if found is None else found  # empty, which the column is never
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return InvalidJSONInput(data)  # shown again as it was typed
 
 
 @admin.register(Vehicle)
@@ -25,6 +48,7 @@ class VehicleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = [ConnectionFilter, "make"]
     search_fields = ["vin", "make", "model"]
     readonly_fields = ["vehicle_id", "last_seen_at", "created_at"]
+    formfield_overrides = {JSONField: {"form_class": PlainJSONField}}
 
     @admin.display(description="connection")
     def connection(self, vehicle: Vehicle) -> str:

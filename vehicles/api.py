@@ -56,5 +56,4 @@ class VehicleViewSet(ReadOnlyModelViewSet[Any]):
     serializer_class = VehicleSerializer
     filterset_class = VehicleFilter
     lookup_field = "vehicle_id"
-    lookup_value_converter = "uuid"
     orderings = [("vin",)]

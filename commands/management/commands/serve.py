@@ -32,8 +32,10 @@ class Command(BaseCommand):
             verbosity=0,
         )
         self._worker = Worker(MockVehicle.from_settings())
-        reactor.callWhenRunning(self._start_worker)
+        # callWhenRunning would call before the event loop runs, and Twisted swallow the error.
+        reactor.callLater(0, self._start_worker)  # type: ignore[arg-type]
         server.run()
+        self._working.result()  # raises what ended the worker, if nobody asked it to
 
     def _start_worker(self) -> None:
         loop = asyncio.get_running_loop()
@@ -63,8 +65,9 @@ def _port() -> int:
 
 def _check_is_free(host: str, port: int) -> None:
     """Ask before the server does, whose answer would be a traceback."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.create_server((host, port)):
+        with socket.create_server((host, port), family=family):
             pass
     except OSError as error:
         raise CommandError(

@@ -1,14 +1,20 @@
-// The log of one command: a line for each step, a card for each answer, decoded where its type is known.
+// The log of one command: a line for each step, a card for each answer.
 
-import { arrange, badge, element, plain, time } from "./dom.js";
+import { decoded } from "./decoders.js";
+import { arrange, element, plain, time } from "./dom.js";
 import { explain } from "./words.js";
 
-/** `list` is filled; `show(frame)` appends one event, `clear()` starts over. */
-export function createAnswers(list) {
+const END_PX = 48;
+
+/** show(frame) appends one event to the list in `log`, which scrolls; clear() starts over. */
+export function createAnswers(log) {
+  const list = log.querySelector("ol");
+  const end = stickToEnd(log);
   let startedOnce = false;
   return {
     clear() {
       startedOnce = false;
+      end.stick();
       arrange(list, []);
     },
     show(frame) {
@@ -16,7 +22,30 @@ export function createAnswers(list) {
       if (givenBack) supersede(list);
       list.append(entry(frame, startedOnce));
       startedOnce ||= frame.status === "in_progress";
+      end.keep();
     },
+  };
+}
+
+/** Keeps the end of `log` in view until somebody scrolls up. */
+function stickToEnd(log) {
+  let sticking = true;
+  let lastTop = 0;
+  let request = null;
+  log.addEventListener("scroll", () => {
+    const nearEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
+    // Only going up leaves the end: answers may have come since the page itself scrolled there.
+    sticking = nearEnd || (sticking && log.scrollTop >= lastTop);
+    lastTop = log.scrollTop;
+  });
+  // Once per picture, not per answer: asking for a height lays the whole log out again.
+  const scroll = () => {
+    request = null;
+    if (sticking) log.scrollTop = log.scrollHeight;
+  };
+  return {
+    stick: () => (sticking = true),
+    keep: () => (request ??= requestAnimationFrame(scroll)),
   };
 }
 
@@ -28,7 +57,7 @@ function supersede(list) {
 }
 
 function entry(frame, startedOnce) {
-  if (frame.event === "response") return line(frame, "answer", answer(frame));
+  if (frame.event === "response") return line(frame, "answer", decoded(frame.response));
   if (frame.event === "error") return line(frame, "failure", failure(frame));
   return line(frame, `step ${plain(frame.status)}`, step(frame, startedOnce));
 }
@@ -77,107 +106,3 @@ function failure({ error_code: code, error_message: message }) {
     element("p", { class: "muted" }, element("code", {}, plain(code)), message ? ` ${plain(message)}` : null),
   ];
 }
-
-function answer({ response }) {
-  const decode = DECODERS.get(response?.type);
-  if (!decode) return element("pre", { class: "json" }, JSON.stringify(response, null, 2) ?? "");
-  return [decode(response), rawJson(response)];
-}
-
-function rawJson(response) {
-  return element(
-    "details",
-    { class: "raw" },
-    element("summary", {}, "Raw JSON"),
-    element("pre", { class: "json" }, JSON.stringify(response, null, 2)),
-  );
-}
-
-const DECODERS = new Map([
-  ["dtc", troubleCode],
-  ["summary", ({ dtcCount }) => headline(count(dtcCount, "trouble code"), "stored", dtcCount === 0)],
-  ["reading", ({ ecuAddress, dataId }) => note("Reading", dataId, ecuAddress && ["from control unit", ecuAddress])],
-  ["data", dataValue],
-  ["cleared", ({ clearedCount }) => headline(count(clearedCount, "trouble code"), "cleared", true)],
-]);
-
-function troubleCode({ dtcCode, description, ecuAddress, status, statusBits, confirmed }) {
-  return element(
-    "div",
-    { class: "decoded" },
-    element(
-      "p",
-      { class: "decoded-head" },
-      element("strong", { class: "code" }, plain(dtcCode)),
-      element("span", { class: "vehicle-text" }, plain(description)),
-      typeof confirmed === "boolean" &&
-        badge(confirmed ? "confirmed" : "unconfirmed", confirmed ? "Confirmed" : "Not confirmed"),
-    ),
-    facts([
-      ["Control unit", ecuAddress],
-      ["Status byte", status],
-    ]),
-    Array.isArray(statusBits) && statusBits.length > 0 && bits(statusBits),
-  );
-}
-
-function bits(names) {
-  const items = names.map((name) => element("li", { title: plain(name) }, spaced(plain(name))));
-  return element("ul", { class: "bits", "aria-label": "Status bits that are set" }, items);
-}
-
-function dataValue({ dataId, name, value, unit, raw, ecuAddress }) {
-  return element(
-    "div",
-    { class: "decoded" },
-    element(
-      "p",
-      { class: "decoded-head" },
-      element("span", { class: "vehicle-text" }, plain(name ?? dataId)),
-      element("strong", { class: "value" }, plain(value)),
-      unit && element("span", { class: "muted" }, plain(unit)),
-    ),
-    facts([
-      ["Data identifier", dataId],
-      ["Control unit", ecuAddress],
-      ["Raw", raw],
-    ]),
-  );
-}
-
-function facts(pairs) {
-  const known = pairs.filter(([, value]) => value != null);
-  const items = known.map(([name, value]) =>
-    element("div", {}, element("dt", {}, name), element("dd", {}, plain(value))),
-  );
-  return items.length > 0 && element("dl", { class: "facts" }, items);
-}
-
-function headline(what, rest, good) {
-  return element(
-    "p",
-    { class: "decoded-head", "data-good": good },
-    element("strong", {}, what),
-    element("span", {}, rest),
-  );
-}
-
-function note(what, subject, origin) {
-  return element(
-    "p",
-    {},
-    `${what} `,
-    subject != null && element("code", {}, plain(subject)),
-    origin && [` ${origin[0]} `, element("code", {}, plain(origin[1]))],
-    " …",
-  );
-}
-
-const count = (number, noun) => `${number === 0 ? "No" : plain(number)} ${noun}${number === 1 ? "" : "s"}`;
-
-/** "testFailedSinceLastClear" → "test failed since last clear" */
-const spaced = (name) =>
-  name
-    .replace(/([a-z])([A-Z])/g, "$1 $2")
-    .toLowerCase()
-    .replace("dtc", "DTC");

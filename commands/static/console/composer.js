@@ -71,7 +71,7 @@ export function createComposer({ form, picker, submit, onSubmitted }) {
       else others.push(`${name}: ${text}`);
     }
     const found = Object.keys(error.fields ?? {}).find((name) => beside.has(name));
-    if (others.length || !found) showErrors([error.detail ?? "The command could not be submitted.", ...others]);
+    if (others.length || !found) showErrors(others.length ? others : [error.detail]);
     if (found) beside.get(found).focus();
   }
 

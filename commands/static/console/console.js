@@ -18,7 +18,11 @@ const history = createHistory({
   filters: maySubmit ? { submitted_by: username } : {},
   onOpen: (id) => navigate(id),
 });
-const picker = createVehiclePicker({ root: byId("vehicles"), onChoose: showVehicleNote });
+const picker = createVehiclePicker({
+  root: byId("vehicles"),
+  onChoose: showVehicleNote,
+  onRefresh: live.refreshVehicles,
+});
 const composer = createComposer({ form: byId("composer"), picker, submit, onSubmitted: submitted });
 
 async function submit(request) {
@@ -60,12 +64,11 @@ function show(id, command = null) {
 const showAddressed = () => show(new URLSearchParams(location.search).get("command"));
 
 function bringIntoView(panel) {
-  const { top, bottom } = panel.getBoundingClientRect();
-  if (bottom < innerHeight * 0.4 || top > innerHeight * 0.6) panel.scrollIntoView();
+  const { top } = panel.getBoundingClientRect();
+  if (top < 0 || top > innerHeight * 0.6) panel.scrollIntoView();
 }
 
 function showVehicleNote(vehicle) {
-  live.refreshVehicle(vehicle);
   const note = byId("vehicle-note");
   note.hidden = vehicle.connection_status === "connected";
   const lastSeen = vehicle.last_seen_at ? [" Last seen ", time(vehicle.last_seen_at), "."] : [];

@@ -5,6 +5,7 @@ import { arrange, badge, duration, element, parameters, plain, submitter, time }
 import { findVehicle } from "./vehicles.js";
 import { ENDED, STATUS_WORDS } from "./words.js";
 
+const PAGE_SIZE = 15;
 const REFRESH_MS = 10_000;
 
 /**
@@ -80,7 +81,7 @@ export function createHistory({ root, username, filters, onOpen }) {
     message.classList.toggle("error", isError);
   }
 
-  const refresh = () => load(() => listCommands(filters));
+  const refresh = () => load(() => listCommands({ ...filters, page_size: PAGE_SIZE }));
   more.addEventListener("click", () => load(() => getPage(next), { older: true }));
 
   setInterval(() => {

@@ -9,16 +9,13 @@ import { ENDED, STATUS_WORDS, connectionWords, explain, troubleWords } from "./w
 
 const TICK_MS = 100;
 const SHORT_BREAK_MS = 1000;
-const END_PX = 48;
 const PAGE_TITLE = document.title;
 
 /** onMove(command) is called with the shown command, as it is after each of its moves. */
 export function createLive({ root, username, canCancel, onMove }) {
   const part = (name) => root.querySelector(`[data-live=${name}]`);
   const log = part("log");
-  const answers = createAnswers(part("answers"));
-  let atEnd = true;
-  let scrolling = null;
+  const answers = createAnswers(log);
   let shown = null; // {id, command, vehicle, status, startedAt, endedAt, connection, stream}
 
   function open(id, command = null) {
@@ -40,7 +37,6 @@ export function createLive({ root, username, canCancel, onMove }) {
     shown?.stream?.close();
     shown = null;
     answers.clear();
-    atEnd = true;
     tell("");
     drawEmpty();
   }
@@ -73,18 +69,8 @@ export function createLive({ root, username, canCancel, onMove }) {
 
   function onFrame(frame) {
     answers.show(frame);
-    keepEndInView();
     // What the API has told already is newer than the log's beginning.
     if (frame.status && frame.sequence_number >= (shown.command.last_sequence_number ?? 0)) move(frame);
-  }
-
-  // Once per picture, not per frame: asking for a height lays the whole log out again.
-  function keepEndInView() {
-    if (!atEnd || scrolling) return;
-    scrolling = requestAnimationFrame(() => {
-      scrolling = null;
-      log.scrollTop = log.scrollHeight;
-    });
   }
 
   function move({ status, timestamp, sequence_number: number }) {
@@ -179,13 +165,6 @@ export function createLive({ root, username, canCancel, onMove }) {
     }
   }
 
-  let lastTop = 0;
-  log.addEventListener("scroll", () => {
-    const nearEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
-    // Only going up leaves the end: answers may have come since the page itself scrolled there.
-    atEnd = nearEnd || (atEnd && log.scrollTop >= lastTop);
-    lastTop = log.scrollTop;
-  });
   part("cancel").addEventListener("click", cancel);
   setInterval(() => {
     if (!shown) return;
@@ -197,9 +176,10 @@ export function createLive({ root, username, canCancel, onMove }) {
     open,
     close,
     shownId: () => shown?.id ?? null,
-    refreshVehicle(vehicle) {
-      if (!shown || shown.vehicle?.vehicle_id !== vehicle.vehicle_id) return;
-      shown.vehicle = vehicle;
+    refreshVehicles(vehicles) {
+      const fresh = vehicles.find(({ vehicle_id: id }) => id === shown?.vehicle?.vehicle_id);
+      if (!fresh) return;
+      shown.vehicle = fresh;
       drawHead();
     },
   };

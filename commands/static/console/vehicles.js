@@ -32,12 +32,17 @@ export const modelName = ({ make, model, year }) => [make, model, year].filter(B
 
 export const connectionBadge = ({ connection_status: status }) => badge(status, VEHICLE_WORDS[status] ?? status);
 
-/** `root` holds the search field and the list; onChoose(vehicle) gets the chosen one, also when it has changed. */
-export function createVehiclePicker({ root, onChoose }) {
+/**
+ * root        holds the search field and the list
+ * onChoose    gets the chosen vehicle, also when it has changed
+ * onRefresh   gets every list of vehicles as it arrives
+ */
+export function createVehiclePicker({ root, onChoose, onRefresh }) {
   const search = root.querySelector("[data-search]");
   const list = root.querySelector("[data-list]");
   const message = root.querySelector("[data-message]");
   const more = root.querySelector("[data-more]");
+  const chosen = root.querySelector("[data-chosen]");
   const complaint = root.querySelector("[data-complaint]");
   const rows = new Map();
   let shown = [];
@@ -58,6 +63,7 @@ export function createVehiclePicker({ root, onChoose }) {
 
   function render(page, append) {
     remember(page.results);
+    onRefresh(page.results);
     next = page.next;
     shown = append ? [...shown, ...page.results] : page.results;
     arrange(list, shown.map(row));
@@ -89,6 +95,7 @@ export function createVehiclePicker({ root, onChoose }) {
 
   function choose(id) {
     chosenId = id;
+    chosen.textContent = known.get(id).vin; // Its row may be scrolled or searched away.
     complain("");
     onChoose(known.get(id));
     rows.get(id).scrollIntoView({ block: "nearest" }); // The note about it may have made the list shorter.

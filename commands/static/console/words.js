@@ -60,7 +60,7 @@ export function connectionWords({ name, until, error }) {
   const seconds = Math.ceil((until - Date.now()) / 1000);
   if (name === "live") return ["live", "Live"];
   if (name === "connecting") return ["connecting", "Connecting…"];
-  if (name === "ended") return error ? ["stopped", "Stream stopped"] : ["ended", "Stream ended"];
+  if (name === "ended") return error ? ["stopped", "Stopped"] : ["ended", "Ended"];
   return ["reconnecting", seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting…"];
 }
 

@@ -1,0 +1,449 @@
+"""The moves: each guarded, each with exactly one event, and none for who lost the claim."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from commands import lifecycle
+from commands.lifecycle import AlreadyEnded, LostClaim
+from commands.metrics import registry
+from commands.models import TERMINAL, Command, Event, Status
+from conftest import ClearDTC, claim_one, log_of, make_vehicle, submit
+from vehicles.models import Vehicle
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def command(operator: User, vehicle: Vehicle) -> Command:
+    return submit(operator, vehicle)
+
+
+@pytest.fixture
+def claimed(command: Command) -> Command:
+    return claim_one()
+
+
+def put(command: Command, **fields: Any) -> None:
+    """Put a state, or time, into the row."""
+    Command.objects.filter(pk=command.pk).update(**fields)
+
+
+def told(command: Command) -> list[Any]:
+    """What the log says, shortly."""
+    log = command.events.order_by("sequence_number")
+    return [event.payload.get("status") or event.payload["response"] for event in log]
+
+
+# --- Every move
+
+
+@pytest.mark.embedded
+def test_submit(command: Command) -> None:
+    assert told(command) == ["pending"]
+    assert (command.status, command.last_sequence_number) == ("pending", 1)
+    assert command.expires_at - command.submitted_at == pytest.approx(
+        timedelta(seconds=300), abs=timedelta(seconds=5)
+    )
+
+
+@pytest.mark.embedded
+def test_claim_respond_complete(claimed: Command) -> None:
+    lifecycle.respond(claimed, {"n": 1})
+    lifecycle.complete(claimed, {"n": 2})
+    row = Command.objects.get()
+    assert told(row) == ["pending", "in_progress", {"n": 1}, {"n": 2}, "completed"]
+    assert (row.status, row.last_sequence_number, row.claim_token) == ("completed", 5, None)
+    assert row.submitted_at <= row.started_at <= row.completed_at
+    assert [e.payload["is_final"] for e in row.events.filter(kind="response")] == [False, True]
+
+
+ENDS: list[tuple[Callable[[Command], None], str, str]] = [
+    (lambda c: lifecycle.complete(c, {}), "completed", ""),
+    (lambda c: lifecycle.fail(c, "vehicle_refused", "No."), "failed", "vehicle_refused"),
+    (lambda c: lifecycle.time_out(c, "Silence."), "timed_out", "vehicle_timeout"),
+    (lifecycle.cancel_running, "cancelled", ""),
+]
+
+
+@pytest.mark.parametrize(("move", "status", "error_code"), ENDS, ids=[end[1] for end in ENDS])
+def test_ends(claimed: Command, move: Any, status: str, error_code: str) -> None:
+    before = executed(status)
+    move(claimed)
+    row = Command.objects.get()
+    assert (row.status, row.error_code, told(row)[-1]) == (status, error_code, status)
+    assert sum(event.payload.get("status") in TERMINAL for event in row.events.all()) == 1
+    assert executed(status) == before + 1
+
+
+def executed(status: str) -> float:
+    labels = {"status": status}
+    return registry().get_sample_value("commands_executed_total", labels) or 0.0
+
+
+def test_no_move_out_of_a_terminal_state(claimed: Command) -> None:
+    lifecycle.complete(claimed, {})
+    for move in every_write():
+        with pytest.raises((LostClaim, KeyError)):
+            move(claimed)
+    assert told(claimed)[2:] == [{}, "completed"]
+
+
+def test_unknown_move_is_a_bug(command: Command) -> None:
+    with pytest.raises(ValueError, match="cannot go from pending to completed"):
+        lifecycle.complete(command, {})
+
+
+def every_write() -> list[Callable[[Command], Any]]:
+    return [
+        lambda command: lifecycle.respond(command, {"n": 1}),
+        lambda command: lifecycle.complete(command, {"n": 2}),
+        lambda command: lifecycle.fail(command, "vehicle_refused", "No."),
+        lambda command: lifecycle.time_out(command, "Silence."),
+        lifecycle.cancel_running,
+        lifecycle.release,
+        lifecycle.mark_sent,
+    ]
+
+
+# --- The fence
+
+
+@pytest.mark.parametrize("write", range(7))
+def test_a_lost_claim_writes_nothing(claimed: Command, write: int) -> None:
+    """Its lease ran out and another worker has the command: each of its writes is refused."""
+    put(claimed, lease_expires_at=timezone.now() - HOUR)
+    lifecycle.sweep()
+    again = claim_one()
+    before = told(again)
+    with pytest.raises(LostClaim):
+        every_write()[write](claimed)
+    assert told(again) == before == ["pending", "in_progress", "pending", "in_progress"]
+    lifecycle.complete(again, {"by": "the second"})
+
+
+def test_a_write_rolls_back_with_its_events(claimed: Command) -> None:
+    """An event that is already there (a second writer) takes the whole move back."""
+    payload = {"response": {}, "is_final": False}
+    Event.objects.create(command=claimed, sequence_number=3, kind="response", payload=payload)
+    with pytest.raises(IntegrityError):
+        lifecycle.complete(claimed, {})
+    assert Command.objects.get().status == "in_progress"
+
+
+# --- Claiming
+
+
+@contextmanager
+def another_connection(work: Callable[[], Any]) -> Iterator[None]:
+    """Hold a transaction open, in which `work` was done, on a connection of its own."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            work()
+            begun.set()
+            may_end.wait(10)
+        connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(hold)
+        assert begun.wait(10)
+        try:
+            yield
+        finally:
+            may_end.set()
+        holding.result()
+
+
+def test_a_row_that_is_held_is_skipped_at_once(operator: User) -> None:
+    held, free = (submit(operator, make_vehicle(n)) for n in (1, 2))
+    Vehicle.objects.seen()
+    with another_connection(lambda: Command.objects.select_for_update().get(pk=held.pk)):
+        assert [command.pk for command in lifecycle.claim(10)] == [free.pk]
+    assert [command.pk for command in lifecycle.claim(10)] == [held.pk]
+
+
+def test_eight_claimers_claim_nothing_twice(operator: User) -> None:
+    vehicles = [make_vehicle(n) for n in range(10)]
+    for vehicle in vehicles * 3:
+        submit(operator, vehicle)
+    Vehicle.objects.seen()
+    barrier = threading.Barrier(8)
+
+    def claim(_: int) -> list[Any]:
+        barrier.wait(10)
+        claimed = [command for _ in range(5) for command in lifecycle.claim(2)]
+        connections.close_all()
+        return [(command.pk, command.vehicle_id) for command in claimed]
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = [one for batch in pool.map(claim, range(8)) for one in batch]
+    assert Counter(pk for _, pk in claims) == Counter(vehicle.pk for vehicle in vehicles)
+    assert Event.objects.filter(payload__status="in_progress").count() == len(vehicles)
+
+
+def test_the_database_allows_one_running_command_per_vehicle(
+    claimed: Command, operator: User, vehicle: Vehicle
+) -> None:
+    second = submit(operator, vehicle)
+    with pytest.raises(IntegrityError, match="one_running_command_per_vehicle"):
+        put(second, status=Status.IN_PROGRESS)
+
+
+@pytest.mark.embedded
+def test_one_at_a_time_in_the_order_of_submission(operator: User, vehicle: Vehicle) -> None:
+    submitted = [submit(operator, vehicle).pk for _ in range(3)]
+    Vehicle.objects.seen()
+    done = []
+    for _ in submitted:
+        (command,) = lifecycle.claim(10)
+        assert lifecycle.claim(10) == []
+        lifecycle.complete(command, {})
+        done.append(command.pk)
+    assert done == submitted
+
+
+def test_submitted_at_the_same_instant_the_id_decides(operator: User, vehicle: Vehicle) -> None:
+    commands = [submit(operator, vehicle) for _ in range(5)]
+    Command.objects.update(submitted_at=commands[0].submitted_at)
+    order = []
+    while commands:
+        command = claim_one()
+        lifecycle.complete(command, {})
+        order.append(command.pk)
+        commands.pop()
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"connection_status": "disconnected"},
+        {"connection_status": "error"},
+        {"last_seen_at": None},
+        {"last_seen_at": timezone.now() - HOUR},
+    ],
+    ids=["disconnected", "error", "never seen", "not seen lately"],
+)
+def test_waits_for_its_vehicle(command: Command, vehicle: Vehicle, fields: dict[str, Any]) -> None:
+    Vehicle.objects.seen()
+    Vehicle.objects.update(**fields)
+    assert lifecycle.claim(10) == []
+    Vehicle.objects.update(connection_status="connected", last_seen_at=Now())
+    assert lifecycle.claim(10) == [command]
+
+
+# --- Expiry
+
+
+@pytest.mark.embedded
+def test_expired_is_never_claimed_and_then_swept(command: Command) -> None:
+    put(command, expires_at=timezone.now() - HOUR)
+    Vehicle.objects.seen()
+    assert lifecycle.claim(10) == []
+    lifecycle.sweep()
+    row = Command.objects.get()
+    assert (row.status, row.error_code, row.started_at) == ("expired", "expired", None)
+    assert told(row) == ["pending", "expired"]
+
+
+def test_expired_does_not_hold_up_the_next(
+    command: Command, operator: User, vehicle: Vehicle
+) -> None:
+    put(command, expires_at=timezone.now() - HOUR)
+    second = submit(operator, vehicle)
+    assert claim_one() == second
+
+
+def test_expiry_loses_against_the_claim(command: Command) -> None:
+    """The sweep saw it overdue; a claim came first (made by the clock of the row)."""
+    overdue = Command.objects.get()
+    claim_one()
+    with pytest.raises(LostClaim):
+        lifecycle.expire(overdue)
+
+
+# --- Lost workers
+
+
+@pytest.mark.embedded
+def test_lost_before_the_vehicle_was_asked(operator: User, vehicle: Vehicle) -> None:
+    """Even what must not be repeated is done by another: it never reached the vehicle."""
+    command = submit(operator, vehicle, ClearDTC)
+    put(claim_one(), lease_expires_at=timezone.now() - HOUR)
+    lifecycle.sweep()
+    assert told(command) == ["pending", "in_progress", "pending"]
+    assert claim_one() == command
+
+
+def test_lost_after_the_vehicle_was_asked_unsafe(operator: User, vehicle: Vehicle) -> None:
+    command = submit(operator, vehicle, ClearDTC)
+    claimed = claim_one()
+    lifecycle.mark_sent(claimed)
+    put(claimed, lease_expires_at=timezone.now() - HOUR)
+    lifecycle.sweep()
+    row = Command.objects.get()
+    assert (row.status, row.error_code) == ("failed", "worker_lost")
+    assert "may or may not" in row.error_message
+    assert told(command) == ["pending", "in_progress", "failed"]
+    assert lifecycle.claim(10) == []
+
+
+def test_lost_after_the_vehicle_was_asked_safe(claimed: Command, operator: User) -> None:
+    """Repeated, and only the answers of the last attempt count."""
+    lifecycle.respond(claimed, {"n": "lost"})
+    put(claimed, lease_expires_at=timezone.now() - HOUR)
+    lifecycle.sweep()
+    lifecycle.complete(claim_one(), {"n": "counts"})
+    frames = log_of(operator, claimed)
+    assert [frame["sequence_number"] for frame in frames] == list(range(1, 8))
+    counting = claimed.events.answers_that_count()
+    assert [event.payload["response"] for event in counting] == [{"n": "counts"}]
+
+
+def test_a_live_lease_is_left_alone(claimed: Command) -> None:
+    lifecycle.sweep()
+    assert Command.objects.get().status == "in_progress"
+
+
+def test_the_owner_comes_back_before_the_sweep_writes(claimed: Command) -> None:
+    put(claimed, lease_expires_at=timezone.now() - HOUR)
+    (seen,) = Command.objects.lapsed()
+    lifecycle.renew([claimed])
+    with pytest.raises(LostClaim):
+        lifecycle.release_lapsed(seen)
+    lifecycle.complete(claimed, {})
+
+
+def test_sent_after_the_sweep_looked(operator: User, vehicle: Vehicle) -> None:
+    """The sweep believes that the vehicle was not asked. It must not give the command back."""
+    submit(operator, vehicle, ClearDTC)
+    claimed = claim_one()
+    put(claimed, lease_expires_at=timezone.now() - HOUR)
+    (seen,) = Command.objects.lapsed()
+    lifecycle.mark_sent(claimed)
+    with pytest.raises(LostClaim):
+        lifecycle.release_lapsed(seen)
+    assert Command.objects.get().status == "in_progress"
+
+
+def test_renew_and_held(claimed: Command, operator: User) -> None:
+    put(claimed, lease_expires_at=timezone.now() - HOUR)
+    lifecycle.renew([claimed])
+    assert Command.objects.get().lease_expires_at > timezone.now()
+    key = (claimed.pk, claimed.claim_token)
+    assert lifecycle.held([claimed]) == {key: False}
+    lifecycle.cancel(Command.objects.get())
+    assert lifecycle.held([claimed]) == {key: True}
+    lifecycle.cancel_running(claimed)
+    assert lifecycle.held([claimed]) == {}
+
+
+# --- Cancelling
+
+
+@pytest.mark.embedded
+def test_cancel_pending(command: Command) -> None:
+    assert lifecycle.cancel(command) is True
+    assert told(command) == ["pending", "cancelled"]
+    Vehicle.objects.seen()
+    assert lifecycle.claim(10) == []
+
+
+def test_cancel_with_a_stale_view(command: Command) -> None:
+    """It was pending when it was looked at, and runs by now: it is asked to stop."""
+    claimed = claim_one()
+    assert lifecycle.cancel(command) is False
+    assert Command.objects.get().cancel_requested_at is not None
+    lifecycle.complete(claimed, {})
+    with pytest.raises(AlreadyEnded):
+        lifecycle.cancel(Command.objects.get(pk=command.pk))
+
+
+def test_cancelled_and_then_lost(claimed: Command) -> None:
+    """It was asked to stop, and its worker is gone: nobody starts it again."""
+    lifecycle.cancel(Command.objects.get())
+    put(claimed, lease_expires_at=timezone.now() - HOUR)
+    lifecycle.sweep()
+    assert told(claimed) == ["pending", "in_progress", "cancelled"]
+
+
+# --- What it costs
+
+
+def queries(work: Callable[[], Any]) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    return [query["sql"].split()[0] for query in captured.captured_queries]
+
+
+def test_the_queries_of_one_command(operator: User, vehicle: Vehicle) -> None:
+    submitted = queries(lambda: lifecycle.submit(operator, vehicle, "ReadDTC", {}))
+    Vehicle.objects.seen()
+    assert submitted == ["BEGIN", "INSERT", "INSERT", "COMMIT"]
+    claimed: list[Command] = []
+    assert queries(lambda: claimed.extend(lifecycle.claim(32))) == [
+        *("BEGIN", "SELECT", "UPDATE", "INSERT", "COMMIT")
+    ]
+    (command,) = claimed
+    write = ["BEGIN", "UPDATE", "INSERT", "COMMIT"]
+    assert queries(lambda: lifecycle.respond(command, {})) == write
+    assert queries(lambda: lifecycle.complete(command, {})) == write
+
+
+def test_a_claim_costs_the_same_for_many(operator: User) -> None:
+    for n in range(20):
+        submit(operator, make_vehicle(n))
+    Vehicle.objects.seen()
+    assert len(queries(lambda: lifecycle.claim(20))) == 5
+    assert Command.objects.filter(status="in_progress").count() == 20
+
+
+def test_housekeeping_is_cheap(claimed: Command) -> None:
+    assert len(queries(lifecycle.sweep)) == 2
+    assert len(queries(lambda: lifecycle.renew([claimed] * 30))) == 1
+    assert len(queries(lambda: lifecycle.held([claimed] * 30))) == 1
+
+
+def plan(queryset: Any) -> str:
+    return str(queryset.explain())
+
+
+def test_hot_queries_use_their_indexes(operator: User) -> None:
+    """Among 20,000 commands that have ended, no hot query reads the table."""
+    vehicles = [make_vehicle(n) for n in range(50)]
+    ended = [
+        Command(
+            vehicle=vehicles[n % 50],
+            command_name="ReadDTC",
+            status="completed",
+            submitted_by=operator,
+            expires_at=timezone.now(),
+        )
+        for n in range(20_000)
+    ]
+    Command.objects.bulk_create(ended)
+    for vehicle in vehicles:
+        submit(operator, vehicle)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    claim = plan(Command.objects.claimable()[:32])
+    assert "command_queue" in claim
+    assert "command_vehicle_queue" in claim
+    assert "one_running_command_per_vehicle" in claim
+    for hot in (claim, plan(Command.objects.overdue()[:100]), plan(Command.objects.lapsed()[:100])):
+        assert "Seq Scan on commands_command" not in hot
+    log = Event.objects.filter(command_id=Command.objects.first().pk).after(3)
+    assert "event_sequence_number_is_unique" in plan(log)

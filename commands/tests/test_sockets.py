@@ -1,0 +1,294 @@
+"""Who gets a stream, how it ends, and that the count of open sockets is right however it ends."""
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+from asgiref.typing import ASGISendEvent
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+from django.contrib.auth.models import User
+from redis.asyncio import Redis
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from commands import events
+from commands.metrics import registry
+from commands.models import Command
+from commands.stream.connections import Connections
+from commands.threads import in_thread
+from conftest import WAIT_SECONDS, Stream, drain, follow, make_user, submit, token_of, until
+from sovd.asgi import application
+from vehicles.models import Vehicle
+
+
+@pytest.fixture
+def command(operator: User, vehicle: Vehicle) -> Command:
+    return submit(operator, vehicle)
+
+
+async def refused(stream: Stream) -> tuple[str, int]:
+    """The error code and the close code of a stream that was accepted only to say no."""
+    (frame,), code = await stream.rest()
+    assert (frame["event"], frame["sequence_number"]) == ("error", 0)
+    assert frame["error_message"]
+    return frame["error_code"], code
+
+
+# --- Tokens
+
+
+def signed(**claims: Any) -> str:
+    """A validly signed access token with odd claims."""
+    usual = {"token_type": "access", "exp": time.time() + 60, "jti": "x", "user_id": "1"}
+    kept = {name: value for name, value in (usual | claims).items() if value is not None}
+    return jwt.encode(kept, settings.SECRET_KEY, algorithm="HS256")
+
+
+def expired() -> str:
+    token = AccessToken()
+    token.set_exp(lifetime=-token.lifetime)
+    return str(token)
+
+
+BAD_TOKENS = {
+    "missing": lambda user: None,
+    "empty": lambda user: "",
+    "garbage": lambda user: "garbage",
+    "expired": lambda user: expired(),
+    "wrongly signed": lambda user: jwt.encode(AccessToken.for_user(user).payload, "x" * 50),
+    "unsigned": lambda user: jwt.encode(AccessToken.for_user(user).payload, "", "none"),
+    "refresh token": lambda user: str(RefreshToken.for_user(user)),
+    "no user": lambda user: signed(user_id=None),
+    "user that is a list": lambda user: signed(user_id=[user.pk]),
+    "user that is no number": lambda user: signed(user_id="abc"),
+    "endless": lambda user: signed(exp=1e308, user_id=str(user.pk)),
+    "without end": lambda user: signed(exp=None, user_id=str(user.pk)),
+    "absent user": lambda user: signed(user_id="999999"),
+    "lone surrogate": lambda user: "%ED%A0%80." * 3,
+    "not ASCII": lambda user: "%C3%A4.%00.%FF",
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TOKENS)
+async def test_bad_token(operator: User, command: Command, kind: str, caplog: Any) -> None:
+    async with follow(command.pk, BAD_TOKENS[kind](operator)) as stream:
+        assert await refused(stream) == ("unauthenticated", 4401)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_inactive_and_deleted_user(command: Command) -> None:
+    user = await in_thread(make_user, "gone")
+    token = token_of(user)
+    await in_thread(User.objects.filter(pk=user.pk).update, is_active=False)
+    async with follow(command.pk, token) as stream:
+        assert await refused(stream) == ("unauthenticated", 4401)
+    await in_thread(user.delete)
+    async with follow(command.pk, token) as stream:
+        assert await refused(stream) == ("unauthenticated", 4401)
+
+
+async def test_bearer_header_in_place_of_the_query(operator: User, command: Command) -> None:
+    headers = {"authorization": f"Bearer {token_of(operator)}"}
+    async with follow(command.pk, None, headers=headers) as stream:
+        assert (await stream.frame())["status"] == "pending"
+
+
+async def test_token_expires_while_connected(operator: User, command: Command) -> None:
+    token = signed(user_id=str(operator.pk), exp=time.time() + 1)
+    async with follow(command.pk, token) as stream:
+        assert (await stream.frame())["sequence_number"] == 1
+        assert await refused(stream) == ("token_expired", 4401)
+
+
+async def test_user_is_deactivated_while_connected(
+    operator: User, viewer: User, command: Command
+) -> None:
+    async with (
+        follow(command.pk, token_of(operator)) as stream,
+        follow(command.pk, token_of(viewer)) as other,
+    ):
+        await stream.frame()
+        await in_thread(User.objects.filter(pk=operator.pk).update, is_active=False)
+        await Connections.of_this_process().check_users()
+        assert await refused(stream) == ("unauthenticated", 4401)
+        await drain()
+        assert (await other.rest())[1] == 1000
+
+
+# --- Who sees what
+
+
+async def test_submitter_viewer_and_stranger(
+    operator: User, viewer: User, stranger: User, command: Command
+) -> None:
+    for user in (operator, viewer):
+        async with follow(command.pk, token_of(user)) as stream:
+            assert (await stream.frame())["sequence_number"] == 1
+    async with follow(command.pk, token_of(stranger)) as stream:
+        assert await refused(stream) == ("not_found", 4404)
+
+
+async def test_absent_and_forbidden_look_the_same(stranger: User, command: Command) -> None:
+    absent = "00000000-0000-4000-8000-000000000000"
+    frames = []
+    for command_id in (str(command.pk), absent):
+        async with follow(command_id, token_of(stranger)) as stream:
+            (frame,), code = await stream.rest()
+            frames.append((frame["error_message"].replace(command_id, "ID"), code))
+    assert frames[0] == frames[1]
+
+
+@pytest.mark.parametrize("command_id", ["x", "1", "0" * 400, "%00", "%F0%9F%9A%97"])
+async def test_not_a_command_id(operator: User, command_id: str) -> None:
+    async with follow(command_id, token_of(operator)) as stream:
+        assert await refused(stream) == ("not_found", 4404)
+
+
+async def test_the_order_of_refusals(stranger: User, command: Command) -> None:
+    """Who one is comes first, then what one may see, then what one asked."""
+    async with follow(command.pk, "garbage", after="x") as stream:
+        assert await refused(stream) == ("unauthenticated", 4401)
+    async with follow(command.pk, token_of(stranger), after="x") as stream:
+        assert await refused(stream) == ("not_found", 4404)
+
+
+# --- Origin
+
+
+ORIGINS = [
+    ("http://testserver", True),
+    ("https://testserver", True),
+    ("http://testserver:8000", False),
+    ("http://evil.example", False),
+    ("http://testserver.evil.example", False),
+    ("null", False),
+    ("", False),
+]
+
+
+@pytest.mark.parametrize(("origin", "is_ours"), ORIGINS)
+async def test_origin(operator: User, command: Command, origin: str, is_ours: bool) -> None:
+    communicator = WebsocketCommunicator(
+        application,
+        f"/ws/responses/{command.pk}?token={token_of(operator)}",
+        headers=[(b"host", b"testserver"), (b"origin", origin.encode())],
+    )
+    accepted, _ = await communicator.connect(WAIT_SECONDS)
+    await communicator.disconnect()
+    assert accepted is is_ours
+
+
+# --- The number of open sockets
+
+
+def open_sockets() -> float:
+    return registry().get_sample_value("websocket_connections_active") or 0.0
+
+
+async def test_one_socket_counts_once(operator: User, command: Command) -> None:
+    async with follow(command.pk, token_of(operator)) as stream:
+        await stream.frame()
+        assert open_sockets() == 1
+        async with follow(command.pk, token_of(operator)) as second:
+            await second.frame()
+            assert open_sockets() == 2
+        assert open_sockets() == 1
+    assert open_sockets() == 0
+
+
+async def test_refused_socket_does_not_count(command: Command) -> None:
+    async with follow(command.pk, "garbage") as stream:
+        await stream.rest()
+        assert open_sockets() == 0
+
+
+async def test_client_says_too_much_at_once(operator: User, command: Command) -> None:
+    async with follow(command.pk, token_of(operator)) as stream:
+        await stream.frame()
+        await stream.send("x" * (64 * 1024 + 1))
+        assert (await stream.rest())[1] == 1009
+    assert open_sockets() == 0
+
+
+async def test_client_says_too_much_too_often(operator: User, command: Command) -> None:
+    async with follow(command.pk, token_of(operator)) as stream:
+        await stream.frame()
+        for _ in range(61):
+            await stream.send(data=b"\xff")
+        assert (await stream.rest())[1] == 1008
+    assert open_sockets() == 0
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", '{"type": "command.event"}', "\x00"])
+async def test_what_the_client_says_is_not_read(
+    operator: User, command: Command, text: str
+) -> None:
+    async with follow(command.pk, token_of(operator)) as stream:
+        await stream.frame()
+        await stream.send(text)
+        await drain()
+        assert (await stream.rest())[1] == 1000
+
+
+async def test_server_error(operator: User, command: Command, caplog: Any) -> None:
+    """The way out breaks in mid-stream: closed, told of in the log, and not counted."""
+
+    async def broken_application(scope: Any, receive: Any, send: Any) -> None:
+        async def broken_send(message: ASGISendEvent) -> None:
+            if message["type"] == "websocket.send":
+                raise RuntimeError("the way out is broken")
+            await send(message)
+
+        await application(scope, receive, broken_send)
+
+    async with follow(command.pk, token_of(operator), application=broken_application) as stream:
+        assert await stream.rest() == ([], 1011)
+        await until(lambda: open_sockets() == 0)
+    assert "the way out is broken" in caplog.text
+
+
+async def test_killed_socket(operator: User, command: Command) -> None:
+    communicator = WebsocketCommunicator(
+        application, f"/ws/responses/{command.pk}?token={token_of(operator)}"
+    )
+    await communicator.connect(WAIT_SECONDS)
+    await communicator.receive_output(WAIT_SECONDS)
+    assert open_sockets() == 1
+    communicator.stop(exceptions=False)
+    await until(lambda: open_sockets() == 0)
+
+
+# --- On the real Redis
+
+
+async def has_members(redis: Redis, group: str, count: int) -> bool:
+    return bool(await redis.pubsub_numsub(group) == [(group.encode(), count)])
+
+
+async def test_one_membership_for_many_sockets(operator: User, command: Command) -> None:
+    """One process joins a command's group once, and leaves it with the last socket."""
+    group = f"asgi__group__{events.group_of(command.pk)}"
+    async with Redis.from_url(settings.REDIS_URL) as redis:
+        async with follow(command.pk, token_of(operator)) as stream:
+            async with follow(command.pk, token_of(operator)) as second:
+                await second.frame()
+                await stream.frame()
+                assert await has_members(redis, group, 1)
+            assert await has_members(redis, group, 1)
+        await until(lambda: has_members(redis, group, 0))
+
+
+async def test_idle_socket_outlives_the_socket_timeout(
+    operator: User, command: Command, settings: Any
+) -> None:
+    """The layer reads with redis-py's own time-out of 5 s; here it is 0.1 s, and passes often."""
+    layer = settings.CHANNEL_LAYERS["default"]
+    host = {"address": settings.REDIS_URL, "socket_timeout": 0.1}
+    settings.CHANNEL_LAYERS = {"default": layer | {"CONFIG": {"hosts": [host]}}}
+    settings.STREAM_POLL_SECONDS = 3600
+    async with follow(command.pk, token_of(operator)) as stream:
+        await stream.frame()
+        assert await stream.nothing_for(1)
+        await drain()
+        assert (await stream.rest())[1] == 1000

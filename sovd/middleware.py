@@ -1,0 +1,27 @@
+"""What is said of a request before any view sees it."""
+
+from urllib.parse import parse_qsl
+
+from django.http import HttpRequest, JsonResponse
+from django.utils.deprecation import MiddlewareMixin
+
+NUL = "\x00"
+
+
+class RefuseNul(MiddlewareMixin):
+    """Postgres holds no NUL in text: a 500 wherever one reaches a query.
+
+    Forms and serializers look for it. The session's cookie (`sessionid="\\000..."`) and the
+    admin's filters (`?kind=%00`) get to the database without.
+    """
+
+    def process_request(self, request: HttpRequest) -> JsonResponse | None:
+        for name in [name for name, value in request.COOKIES.items() if NUL in value]:
+            del request.COOKIES[name]
+        query = parse_qsl(request.META["QUERY_STRING"], keep_blank_values=True)
+        problem = "Contains a NUL character."
+        fields = {name: [problem] for name, value in query if NUL in name + value}
+        if not fields:
+            return None
+        detail = " ".join(f"{name}: {problem}" for name in fields)
+        return JsonResponse({"code": "invalid", "detail": detail, "fields": fields}, status=400)
