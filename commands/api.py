@@ -29,7 +29,7 @@ from vehicles.models import Vehicle
 class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
     """How the documentation describes our authentication."""
 
-    target_class = "commands.authentication.TokenAuthentication"  # type: ignore[assignment]
+    target_class = "commands.authentication.TokenAuthentication"
 
 
 class RefreshSerializer(TokenRefreshSerializer):
@@ -129,7 +129,12 @@ class Ended(APIException):
 
 
 AFTER = {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0}
-FRAME = {"anyOf": [resolve_type_hint(frame) for frame in (StatusFrame, ResponseFrame, ErrorFrame)]}
+FRAME = {
+    "anyOf": [
+        resolve_type_hint(frame)  # type: ignore[no-untyped-call]
+        for frame in (StatusFrame, ResponseFrame, ErrorFrame)
+    ]
+}
 FRAMES = {
     "type": "object",
     "properties": {"results": {"type": "array", "items": FRAME}},

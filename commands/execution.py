@@ -91,21 +91,22 @@ class Execution:
     async def _next(self, answers: AsyncIterator[Answer]) -> Answer:
         try:
             async with asyncio.timeout_at(self._deadline) as self._waiting:
-                return await anext(answers)
-        except StopAsyncIteration:
-            raise VehicleError(
-                "malformed_answer", "The vehicle stopped answering before its last answer."
-            ) from None
-        except (VehicleError, TimeoutError):
-            raise
-        except Exception as error:
-            logger.exception("The connector failed on %s", self.command)
-            raise VehicleError(
-                "malformed_answer",
-                f"The connector failed ({type(error).__name__}); the worker's log says why.",
-            ) from error
+                return await self._ask(answers)
         finally:
             self._waiting = None
+
+    async def _ask(self, answers: AsyncIterator[Answer]) -> Answer:
+        try:
+            return await anext(answers)
+        except VehicleError:
+            raise
+        except StopAsyncIteration:
+            message = "The vehicle stopped answering before its last answer."
+            raise VehicleError("malformed_answer", message) from None
+        except Exception as error:
+            logger.exception("The connector failed on %s", self.command)
+            message = f"The connector failed ({type(error).__name__}); the worker's log says why."
+            raise VehicleError("malformed_answer", message) from error
 
     async def _end_early(self) -> None:
         if self._stop is Stop.LOST:

@@ -246,7 +246,7 @@ def _move(
     guard: Q | None = None,
     **changes: Any,
 ) -> None:
-    if to not in MOVES[Status(command.status)]:
+    if not command.has_ended and to not in MOVES[Status(command.status)]:
         raise ValueError(f"{command} cannot go from {command.status} to {to}")
     if to in TERMINAL:
         changes["completed_at"] = Now()
@@ -273,6 +273,8 @@ def _write(
 
 def _still(command: Command) -> Any:
     """The row, if it is still what we know of it."""
+    if command.has_ended:
+        raise AlreadyEnded(command)
     return Command.objects.filter(
         pk=command.pk,
         status=command.status,

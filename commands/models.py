@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from commands import plain_json
 from vehicles.models import Vehicle, is_connected
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Command(models.Model):
         Vehicle, on_delete=models.PROTECT, related_name="commands", db_index=False
     )
     command_name = models.CharField(max_length=64)
-    command_params = models.JSONField(default=dict)
+    command_params = models.JSONField(default=dict, decoder=plain_json.Decoder)
     status = models.CharField(max_length=12, choices=Status, default=Status.PENDING)
     error_code = models.CharField(max_length=32, choices=ErrorCode, blank=True)
     error_message = models.TextField(blank=True)
@@ -178,7 +179,7 @@ class Event(models.Model):
     )
     sequence_number = models.PositiveIntegerField()
     kind = models.CharField(max_length=8, choices=Kind)
-    payload = models.JSONField()
+    payload = models.JSONField(decoder=plain_json.Decoder)
     created_at = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[Any] = EventQuerySet.as_manager()

@@ -18,6 +18,18 @@ class NotPlain(ValueError):
         self.path, self.problem = path, problem
 
 
+class Decoder(json.JSONDecoder):
+    """Reads what jsonb gives back: it writes 1.5e300 as an integer of 301 digits."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(parse_int=_integer_or_float, **options)
+
+
+def _integer_or_float(digits: str) -> int | float:
+    integer = int(digits)
+    return integer if abs(integer) <= MAX_INTEGER else float(digits)
+
+
 def check(value: Any) -> None:
     """Raise NotPlain unless `value` is JSON of sane depth, numbers and text."""
     for path, depth, item in _walk(value):

@@ -38,6 +38,7 @@ class Worker:
         bell.attach()
         listener = Listener(self._on_message)
         listener.join(WORKERS)
+        await _unless_database_is_away(in_thread(_tidy))
         housekeeping = asyncio.create_task(self._keep_house())
         try:
             while not self._stopping:

@@ -216,7 +216,14 @@ else:
     )
     if not database["NAME"]:
         refuse("DATABASE_URL names no database: it must end with /name")
-    pool = {"min_size": 1, "max_size": DATABASE_POOL_SIZE}
+    pool = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        # Its own are 30 and 300 seconds, the latter with ever longer pauses: after an outage of
+        # a minute it would not look again for another minute.
+        "timeout": 10,
+        "reconnect_timeout": 10,
+    }
     DATABASES = {
         "default": {
             **database,

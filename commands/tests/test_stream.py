@@ -221,9 +221,8 @@ async def test_many_subscribers_of_one_command(operator: User, command: Command)
 
 @pytest.mark.embedded
 async def test_commands_do_not_mix(operator: User, vehicle: Vehicle) -> None:
-    commands = [
-        await in_thread(lambda n=n: submit(operator, make_vehicle(n))) for n in range(200, 210)
-    ]
+    vehicles = [await in_thread(make_vehicle, n) for n in range(200, 210)]
+    commands = [await in_thread(submit, operator, vehicle) for vehicle in vehicles]
     readers = [asyncio.create_task(read_all(command, operator)) for command in commands]
     await drain()
     for command, reader in zip(commands, readers, strict=True):

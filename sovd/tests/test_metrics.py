@@ -1,0 +1,94 @@
+"""One page for all processes of a host, whatever is away or dead."""
+
+import os
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+
+from commands import metrics
+from dev.servers import spawn
+from vehicles.models import Vehicle
+
+pytestmark = pytest.mark.embedded
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def dead() -> int:
+    process = spawn([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_vehicles_are_counted_by_effective_presence(
+    client: Client, vehicle: Vehicle, database: None
+) -> None:
+    assert "vehicle_connections_active 0.0" in page(client)
+    Vehicle.objects.seen()
+    assert "vehicle_connections_active 1.0" in page(client)
+
+
+def test_the_page_does_without_a_database_that_fails(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> Any:
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(Vehicle.objects, "connected", fail)
+    assert "vehicle_connections_active" not in page(client)
+
+
+def test_the_page_does_without_a_database_that_says_nothing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Event()
+    monkeypatch.setattr(metrics, "ASK_SECONDS", 0.01)
+    monkeypatch.setattr(Vehicle.objects, "connected", answer.wait)
+    try:
+        assert "vehicle_connections_active" not in page(client)
+    finally:
+        answer.set()
+
+
+def page(client: Client) -> str:
+    text = client.get("/metrics").content.decode()
+    assert "process_resident_memory_bytes" in text
+    assert "websocket_connections_active" in text
+    return text
+
+
+def test_a_killed_process_has_no_open_streams_but_did_count(directory: Path, dead: int) -> None:
+    files = [f"gauge_livesum_{dead}.db", f"gauge_livesum_{os.getpid()}.db", f"counter_{dead}.db"]
+    for name in files:
+        (directory / name).touch()
+    metrics.forget_the_dead(directory)
+    assert names_in(directory) == set(files[1:])
+
+
+def test_the_first_process_of_a_host_starts_afresh(directory: Path, dead: int) -> None:
+    for name in (f"counter_{dead}.db", f"histogram_{dead}.db", f"counter_{os.getpid()}.db"):
+        (directory / name).touch()
+    metrics.start_afresh()
+    assert names_in(directory) == {f"counter_{os.getpid()}.db"}
+
+
+def test_a_later_process_keeps_what_was_counted(directory: Path, dead: int) -> None:
+    files = {f"counter_{dead}.db", f"counter_{os.getppid()}.db"}
+    for name in files:
+        (directory / name).touch()
+    metrics.start_afresh()
+    assert names_in(directory) == files
+
+
+def names_in(directory: Path) -> set[str]:
+    return {file.name for file in directory.iterdir()}
