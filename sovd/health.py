@@ -27,7 +27,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 def metrics(request: HttpRequest) -> HttpResponse:
     scrape = registry()
-    scrape.register(ConnectedVehicles())
+    if not _problem(_database):  # without it, all but the vehicles can still be told
+        scrape.register(ConnectedVehicles())
     return HttpResponse(generate_latest(scrape), content_type=CONTENT_TYPE_LATEST)
 
 

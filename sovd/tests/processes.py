@@ -49,7 +49,10 @@ def environment(**given: object) -> dict[str, str]:
     """That of a machine on which nothing but `given` is set."""
     names = [*variables_of("sovd/settings.py"), "HOST", "PORT"]
     # Empty and not absent: a .env file fills in what is absent.
-    return os.environ | dict.fromkeys(names, "") | {k: str(value) for k, value in given.items()}
+    unset = dict.fromkeys(names, "")
+    # A start is mostly imports: the first one keeps their bytecode for all others.
+    unset["PYTHONDONTWRITEBYTECODE"] = ""
+    return os.environ | unset | {name: str(value) for name, value in given.items()}
 
 
 @contextmanager

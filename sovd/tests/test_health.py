@@ -1,0 +1,196 @@
+"""What machines ask a web process, and what it tells of its API."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+
+from commands import lifecycle
+from conftest import api, claim_one, make_vehicle, submit
+from vehicles.models import Vehicle
+
+CLOSED_PORT = 1
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scrape() -> tuple[dict[str, str], Samples]:
+    """The type of each metric, and every sample by name and labels."""
+    response = Client().get("/metrics")
+    assert response.status_code == 200
+    families = list(text_string_to_metric_families(response.content.decode()))
+    types = {family.name: family.type for family in families}
+    samples = [sample for family in families for sample in family.samples]
+    return types, {(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples}
+
+
+# Alive and ready
+
+
+def test_alive_needs_no_database() -> None:
+    response = Client().get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.embedded
+def test_ready(database: None) -> None:
+    response = Client().get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "problems": {}})
+
+
+def test_not_ready_without_the_channel_layer(database: None, settings: Any) -> None:
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [f"redis://127.0.0.1:{CLOSED_PORT}/0"]},
+        }
+    }
+    response = Client().get("/readyz")
+    problems = response.json()["problems"]
+    assert (response.status_code, problems.keys()) == (503, {"channel_layer"})
+    assert str(CLOSED_PORT) in problems["channel_layer"]
+
+
+@pytest.fixture
+def no_database(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New connections fail; the pool, which is open, does not know yet."""
+    monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
+    monkeypatch.setitem(connection.settings_dict, "PORT", str(CLOSED_PORT))
+
+
+def test_not_ready_without_the_database(no_database: None) -> None:
+    response = Client().get("/readyz")
+    problems = response.json()["problems"]
+    assert (response.status_code, problems.keys()) == (503, {"database"})
+    assert "Connection refused" in problems["database"]
+
+
+# Metrics
+
+OURS = {
+    "commands_executed": "counter",
+    "command_execution_duration_seconds": "histogram",
+    "websocket_connections_active": "gauge",
+    "vehicle_connections_active": "gauge",
+    "sovd_command_timeout": "counter",
+}
+
+
+def test_every_metric_is_there_from_the_start(database: None) -> None:
+    Client().get("/healthz")
+    types, samples = scrape()
+    assert OURS.items() <= types.items()
+    names = {name for name, _ in samples}
+    assert {
+        "command_execution_duration_seconds_count",
+        "websocket_connections_active",
+        "vehicle_connections_active",
+        "sovd_command_timeout_total",
+        "django_http_requests_total_by_method_total",
+        "django_http_responses_total_by_status_view_method_total",
+        "process_cpu_seconds_total",
+        "python_info",
+    } <= names
+
+
+def test_buckets_of_the_duration(database: None) -> None:
+    _, samples = scrape()
+    bounds = [
+        float(labels[0][1])
+        for name, labels in samples
+        if name == "command_execution_duration_seconds_bucket"
+    ]
+    assert bounds == [0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, float("inf")]
+
+
+def test_a_command_that_ends_is_counted(operator: User, vehicle: Vehicle) -> None:
+    executed = ("commands_executed_total", (("status", "timed_out"),))
+    duration = ("command_execution_duration_seconds_count", ())
+    timeouts = ("sovd_command_timeout_total", ())
+    counted = [executed, duration, timeouts]
+    before = scrape()[1]
+    submit(operator, vehicle)
+    lifecycle.time_out(claim_one(), "No answer.")
+    after = scrape()[1]
+    assert [after[name] - before.get(name, 0) for name in counted] == [1, 1, 1]
+
+
+@pytest.mark.embedded
+def test_only_vehicles_that_were_seen_lately_are_connected(database: None) -> None:
+    gauge = ("vehicle_connections_active", ())
+    for number in (1, 2):
+        make_vehicle(number)
+    assert scrape()[1][gauge] == 0
+    Vehicle.objects.seen()
+    assert scrape()[1][gauge] == 2
+
+
+def test_no_label_tells_of_a_person_a_vehicle_or_a_command(
+    operator: User, vehicle: Vehicle
+) -> None:
+    command = submit(operator, vehicle)
+    lifecycle.complete(claim_one(), {})
+    for address in (
+        f"/api/v1/commands/{command.pk}/",
+        f"/api/v1/commands/{command.pk}/events/",
+        f"/api/v1/vehicles/{vehicle.pk}/",
+        f"/api/v1/vehicles/?search={vehicle.vin}",
+        f"/api/v1/{vehicle.vin}",
+    ):
+        api(operator).get(address)
+    values = {value for _, labels in scrape()[1] for _, value in labels}
+    assert "completed" in values
+    for private in (vehicle.vin, str(vehicle.pk), str(command.pk), operator.username):
+        assert not [value for value in values if private in value]
+
+
+def test_metrics_without_the_database(no_database: None) -> None:
+    types, _ = scrape()
+    assert "websocket_connections_active" in types
+    assert "vehicle_connections_active" not in types
+
+
+# The API's own description
+
+
+def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
+    file = tmp_path / "schema.yaml"
+    call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(file))
+    assert yaml.safe_load(file.read_text())["paths"].keys() == {
+        f"/api/v1/{part}"
+        for part in (
+            "token/",
+            "token/refresh/",
+            "vehicles/",
+            "vehicles/{vehicle_id}/",
+            "command-types/",
+            "commands/",
+            "commands/{command_id}/",
+            "commands/{command_id}/events/",
+            "commands/{command_id}/responses/",
+            "commands/{command_id}/cancel/",
+        )
+    }
+
+
+def test_everybody_may_read_the_schema(database: None) -> None:
+    response = Client().get("/api/schema/", headers={"accept": "application/json"})
+    assert response.status_code == 200
+    assert response.json()["components"]["securitySchemes"]["jwtAuth"]["scheme"] == "bearer"
+
+
+def test_the_docs_come_from_this_host_alone(database: None) -> None:
+    page = Client().get("/api/docs/").content.decode()
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(addresses) >= 3
+    for address in addresses:
+        assert re.match("/[^/]", address)
+        assert Client().get(address).status_code == 200
+    assert not re.search("(https?:)?//(?!testserver)[a-z]", page)
