@@ -26,8 +26,6 @@ async def follow(base_url: str, token: str, command_id: str) -> int:
                     after, pause = max(after, frame["sequence_number"]), 0.5
                     if frame.get("status") in ENDED:
                         return 0
-            if socket.close_code == 1000:  # it had ended before `after`
-                return 0
         except (OSError, ConnectionClosed, InvalidStatus) as error:
             code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
             if code in FINAL_REFUSALS:

@@ -151,12 +151,6 @@ def test_no_label_tells_of_a_person_a_vehicle_or_a_command(
         assert not [value for value in values if private in value]
 
 
-def test_metrics_without_the_database(no_database: None) -> None:
-    types, _ = scrape()
-    assert "websocket_connections_active" in types
-    assert "vehicle_connections_active" not in types
-
-
 # The API's own description
 
 
