@@ -38,12 +38,12 @@ class Worker:
         bell.attach()
         listener = Listener(self._on_message)
         listener.join(WORKERS)
-        await _unless_database_is_away(in_thread(_tidy))
+        await _survive(in_thread(_tidy))
         housekeeping = asyncio.create_task(self._keep_house())
         try:
             while not self._stopping:
                 self._claim_bell.clear()
-                await _unless_database_is_away(self._claim())
+                await _survive(self._claim())
                 await _rung(self._claim_bell)
             await self._finish()
         finally:
@@ -56,8 +56,9 @@ class Worker:
         await in_thread(_tidy)
         housekeeping = asyncio.create_task(self._keep_house())
         try:
-            while await self._claim() or self._running:
+            while not self._stopping and (await self._claim() or self._running):
                 await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+            await self._finish()
         finally:
             await _end(housekeeping)
 
@@ -106,8 +107,8 @@ class Worker:
     async def _keep_house(self) -> None:
         while True:
             self._house_bell.clear()
-            await _unless_database_is_away(self._look_after_claims())
-            await _unless_database_is_away(in_thread(_tidy))
+            await _survive(self._look_after_claims())
+            await _survive(in_thread(_tidy))
             await _rung(self._house_bell)
 
     async def _look_after_claims(self) -> None:
@@ -144,16 +145,20 @@ def _now() -> float:
 
 async def _rung(bell: asyncio.Event) -> None:
     """Wait for the bell, or the time after which one looks without it."""
+    seconds = min(POLL_SECONDS, settings.VEHICLE_PRESENCE_SECONDS / 3)
     with suppress(TimeoutError):
-        async with asyncio.timeout(POLL_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
+        async with asyncio.timeout(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
             await bell.wait()
 
 
-async def _unless_database_is_away(work: Awaitable[Any]) -> None:
+async def _survive(work: Awaitable[Any]) -> None:
+    """A worker that stops looking after its claims is worse than one that failed once."""
     try:
         await work
     except DatabaseError as error:
         logger.warning("The database does not answer (%s)", str(error).strip())
+    except Exception:
+        logger.exception("The worker goes on after an unexpected error")
 
 
 async def _end(task: asyncio.Task[None]) -> None:
