@@ -2,7 +2,7 @@
 
 import json
 import re
-from base64 import b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -128,7 +128,7 @@ class Pages(CursorPagination):
 
     def _decode(self, text: str) -> tuple[bool, list[Any]]:
         """It may be forged: what gets to the database are values of the fields' own types."""
-        cursor = json.loads(b64decode(text, altchars=b"-_", validate=True))
+        cursor = json.loads(urlsafe_b64decode(text))
         plain_json.check(cursor)
         backwards, *texts = cursor
         if not isinstance(backwards, bool) or not all(isinstance(text, str) for text in texts):
