@@ -22,7 +22,8 @@ lint: .venv/installed-dev
 stack: .venv/installed-dev
 	@exec $(BIN)/python -m dev.stack --demo-users
 
-lock: .venv/installed-dev
+lock: .venv/python
+	@$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 

@@ -262,8 +262,8 @@ def test_every_row_comes_once_forwards_and_backwards(
     pages = follow_links(client, f"{COMMANDS}?page_size=3&ordering={ordering}")
     assert rows_of(pages) == expected
     back = follow_links(client, pages[-1]["previous"], "previous")
-    assert rows_of([*reversed(back), pages[-1]]) == expected
-    assert back[-1]["previous"] is pages[0]["previous"] is None
+    assert [ids(page["results"]) for page in back] == [ids(p["results"]) for p in pages[-2::-1]]
+    assert [page["next"] for page in back] == [page["next"] for page in pages[-2::-1]]
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)

@@ -261,6 +261,7 @@ FORGED = {
     "too long a position": forged(False, A_TIME, AN_ID, AN_ID),
     "wrong direction": forged("x", A_TIME, AN_ID),
     "wrong types": forged(False, 1, 2),
+    "nothing": forged(False, None, None),
     "garbage": forged(False, "garbage", AN_ID),
     "NUL": forged(False, A_TIME + "\x00", AN_ID),
     "surrogate": forged(False, A_TIME, "\ud800"),
@@ -278,8 +279,8 @@ def test_forged_cursors(client: APIClient, command: Command, name: str) -> None:
     assert complaints(response).keys() == {"cursor"}
 
 
-@pytest.mark.parametrize("vin", ["\x00", "a\x00", "\ud800"])
-def test_forged_cursors_of_text(client: APIClient, vehicle: Vehicle, vin: str) -> None:
+@pytest.mark.parametrize("vin", ["\x00", "a\x00", "\ud800", None, 1, ["a"]])
+def test_forged_cursors_of_text(client: APIClient, vehicle: Vehicle, vin: object) -> None:
     response = client.get(VEHICLES, {"cursor": forged(False, vin)})
     assert complaints(response).keys() == {"cursor"}
 

@@ -1,6 +1,7 @@
 """Who gets a stream, how it ends, and that the count of open sockets is right however it ends."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -51,7 +52,7 @@ def expired() -> str:
     return str(token)
 
 
-BAD_TOKENS = {
+BAD_TOKENS: dict[str, Callable[[User], str | None]] = {
     "missing": lambda user: None,
     "empty": lambda user: "",
     "garbage": lambda user: "garbage",
