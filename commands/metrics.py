@@ -26,6 +26,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from commands.models import TERMINAL
 from vehicles.models import Vehicle
 
 commands_executed = Counter("commands_executed_total", "Commands that ended.", ["status"])
@@ -43,6 +44,9 @@ command_timeouts = Counter("sovd_command_timeout_total", "Commands the vehicle d
 
 ASK_SECONDS = 2.0  # a scrape does not wait as long as the connection pool would
 _asking = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+
+for status in TERMINAL:
+    commands_executed.labels(status)  # so that each series is there before its first command
 
 # A process that took the id of a killed one (in a container it often does) inherits its file.
 websocket_connections.set(0)

@@ -3,10 +3,12 @@
 import os
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpResponseBadRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sovd.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
@@ -14,14 +16,22 @@ from django.urls import path, re_path  # noqa: E402
 from commands.doorbell import bell  # noqa: E402
 from commands.stream.consumer import NoSuchStream, ResponseConsumer  # noqa: E402
 
+
+class Handler(ASGIHandler):
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        """Django lets a `Content-Type` with a charset that cannot be looked up be a 500."""
+        try:
+            return super().create_request(scope, body_file)
+        except ValueError:
+            return None, HttpResponseBadRequest()
+
+
 websocket_urlpatterns = [
     path("ws/responses/<str:command_id>", ResponseConsumer.as_asgi()),
     path("ws/responses/<str:command_id>/", ResponseConsumer.as_asgi()),
     re_path("", NoSuchStream.as_asgi()),
 ]
-_router = ProtocolTypeRouter(
-    {"http": django_application, "websocket": URLRouter(websocket_urlpatterns)}
-)
+_router = ProtocolTypeRouter({"http": Handler(), "websocket": URLRouter(websocket_urlpatterns)})
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

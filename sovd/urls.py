@@ -1,14 +1,16 @@
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from commands.api import CommandTypesView, CommandViewSet, RefreshSerializer
+from commands.api import CommandTypesView, CommandViewSet
+from commands.authentication import RefreshSerializer
 from commands.console import ConsoleView, SessionTokenView
 from sovd import health
-from sovd.api import no_such_address
+from sovd.errors import no_such_address
 from vehicles.api import VehicleViewSet
 
 router = SimpleRouter()
@@ -29,7 +31,8 @@ api: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("", ConsoleView.as_view(), name="console"),
     path("accounts/token/", SessionTokenView.as_view(), name="session-token"),
-    path("accounts/", include("django.contrib.auth.urls")),
+    path("accounts/login/", LoginView.as_view(), name="login"),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),

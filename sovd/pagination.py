@@ -1,58 +1,19 @@
-"""How the REST API reads bodies, pages through lists, and says what is wrong."""
+"""How the REST API pages through lists."""
 
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import Q, QuerySet
-from django.http import Http404, HttpRequest, JsonResponse
-from django.http.multipartparser import MultiPartParserError
 from django.utils.timezone import is_naive
-from django.views.decorators.csrf import csrf_exempt
-from rest_framework import status
-from rest_framework.exceptions import APIException, NotFound, ParseError, ValidationError
+from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
-from rest_framework.parsers import JSONParser
-from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.views import exception_handler
 
 from commands import plain_json
-
-
-class TooLarge(APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = f"The body is larger than {plain_json.MAX_BYTES} bytes."
-    default_code = "too_large"
-
-
-class PlainJSONParser(JSONParser):
-    """Reads UTF-8 (RFC 8259 knows nothing else), and names the value that is not acceptable."""
-
-    def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        raw = stream.read(plain_json.MAX_BYTES + 1)
-        if len(raw) > plain_json.MAX_BYTES:
-            raise TooLarge
-        try:
-            body = json.loads(raw.decode(), parse_int=_integer)
-            plain_json.check(body)
-        except plain_json.NotPlain as error:
-            raise ValidationError({error.path or "body": [f"It {error.problem}."]}) from error
-        except RecursionError as error:
-            raise ParseError("The body is nested too deeply.") from error
-        except ValueError as error:
-            raise ParseError(f"The body is not JSON in UTF-8: {error}.") from error
-        return body
-
-
-def _integer(digits: str) -> int:
-    """Python refuses thousands of digits without saying where; the check for 64 bits does say."""
-    return int(digits[:30])
 
 
 class Pages(CursorPagination):
@@ -161,56 +122,3 @@ def check_instant(value: Any) -> None:
     """Instants at the edge of the calendar overflow when they are brought to UTC."""
     if isinstance(value, datetime) and (is_naive(value) or not 1970 <= value.year <= 9000):
         raise DjangoValidationError("Must lie between the years 1970 and 9000.")
-
-
-@csrf_exempt
-def no_such_address(request: HttpRequest) -> JsonResponse:
-    """What stands where nothing is, so that a client reads JSON there too."""
-    hint = "" if request.path.endswith("/") else " Every address of the API ends with a slash."
-    detail = f"There is nothing at this address.{hint} /api/docs/ lists them all."
-    return JsonResponse({"code": "not_found", "detail": detail}, status=404)
-
-
-def explain(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Every error has one shape: `{"code", "detail", "fields"}`; `fields` only for bad input."""
-    error = _as_api_error(error)
-    response = exception_handler(error, context)
-    if response is None:
-        return None
-    fields = _fields(response.data) if response.status_code == status.HTTP_400_BAD_REQUEST else {}
-    code = getattr(error, "default_code", None) or "error"
-    if isinstance(error, APIException) and isinstance(error.get_codes(), str):
-        code = error.get_codes()
-    body: dict[str, Any] = {"code": code, "detail": _detail(response.data, fields)}
-    response.data = body | ({"fields": fields} if fields else {})
-    return response
-
-
-def _as_api_error(error: Exception) -> Exception:
-    """What Django raises about a request of its own accord, and would answer with HTML."""
-    if isinstance(error, Http404):
-        return NotFound()
-    if isinstance(error, RequestDataTooBig):
-        return TooLarge()
-    if isinstance(error, SuspiciousOperation | BadRequest | MultiPartParserError):
-        return ParseError(str(error))
-    return error
-
-
-def _detail(data: Any, fields: Mapping[str, list[str]]) -> str:
-    if isinstance(data, Mapping) and "detail" in data:
-        return str(data["detail"])
-    return " ".join(f"{name}: {' '.join(messages)}" for name, messages in fields.items())
-
-
-def _fields(data: Any, path: str = "") -> dict[str, list[str]]:
-    """Nested messages by dotted path, such as `command_params.ecuAddress`."""
-    if isinstance(data, Mapping):
-        found: dict[str, list[str]] = {}
-        for name, value in data.items():
-            if path or name != "detail":
-                part = "" if name == "non_field_errors" else name
-                found |= _fields(value, f"{path}.{part}".strip("."))
-        return found
-    messages = data if isinstance(data, list) else [data]
-    return {path or "body": [str(message) for message in messages]}
