@@ -18,7 +18,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from commands import lifecycle
 from commands.catalogue import COMMAND_TYPES, CommandType
-from commands.events import ErrorFrame, ResponseFrame, StatusFrame, frame_of
+from commands.events import ErrorFrame, ResponseFrame, StatusFrame, frame_of, read_after
 from commands.models import Command, CommandQuerySet, ErrorCode, EventQuerySet, Status
 from vehicles.models import Vehicle
 
@@ -199,10 +199,10 @@ def _frames(log: EventQuerySet) -> Response:
 
 
 def _after(request: Request) -> int:
-    text = request.query_params.get("after", "0")
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
-        raise ValidationError({"after": ["Must be a sequence number: 0 or more."]})
-    return int(text)
+    try:
+        return read_after(request.query_params.get("after", "0"))
+    except ValueError as error:
+        raise ValidationError({"after": ["Must be a sequence number: 0 or more."]}) from error
 
 
 class CommandTypeSerializer(serializers.Serializer[CommandType]):

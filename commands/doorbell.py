@@ -134,8 +134,8 @@ class Listener:
             _heed_cancellation()
             self._joined.add(group)
         for group in self._joined - self._wanted.keys():
+            self._joined.discard(group)  # first: if the layer fails, a rejoin must ask again
             await self._layer.group_discard(group, self._channel)
-            self._joined.discard(group)
         self._tell_joined()
 
     def _tell_joined(self) -> None:
@@ -150,7 +150,7 @@ class Listener:
                 self._on_message(await self._layer.receive(channel))
             except Exception:
                 logger.exception("A message of the channel layer was not understood")
-                await asyncio.sleep(0)
+                await asyncio.sleep(RETRY_SECONDS)
 
 
 def _heed_cancellation() -> None:

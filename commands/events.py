@@ -6,6 +6,7 @@ the truth, so a message may be lost, doubled or late without harm.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from commands.models import TERMINAL, Event, Kind, Status
+
+MAX_SEQUENCE_NUMBER = 2**31 - 1
 
 
 class Frame(TypedDict):
@@ -80,6 +83,13 @@ def encode(frame: Frame) -> str:
 
 def iso(instant: datetime) -> str:
     return instant.isoformat().replace("+00:00", "Z")
+
+
+def read_after(text: str) -> int:
+    """The sequence number after which a client wants to go on. Raises ValueError."""
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) > MAX_SEQUENCE_NUMBER:
+        raise ValueError(f"not a sequence number: {text[:40]!r}")
+    return int(text)
 
 
 # --- The payload of each kind, as it is stored

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from enum import Enum
 from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from commands import lifecycle, plain_json
 from commands.catalogue import is_safe_to_repeat
@@ -18,6 +20,9 @@ from commands.threads import in_thread
 from vehicles.connector import Answer, Connector, VehicleError
 
 logger = logging.getLogger(__name__)
+
+CONNECTION_LOST = (InterfaceError, OperationalError)
+RETRY_SECONDS = 1.0
 
 
 class Stop(Enum):
@@ -34,16 +39,21 @@ class Execution:
         self._token = cast(UUID, command.claim_token)
         self.lease_ends = lease_ends  # by the event loop's clock
         self._connector = connector
-        self._deadline = asyncio.get_running_loop().time() + settings.COMMAND_TIMEOUT_SECONDS
+        self._deadline = _now() + settings.COMMAND_TIMEOUT_SECONDS
         self._stop: Stop | None = None
         self._waiting: asyncio.Timeout | None = None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Its connector did not even stop when it was told to: the lease may run out."""
+        return _now() > self._deadline + settings.COMMAND_LEASE_SECONDS
 
     def stop(self, reason: Stop) -> None:
         """End the wait for the vehicle now. A write that is under way is left to finish."""
         self._stop = self._stop or reason
-        self._deadline = 0
-        if self._waiting:
-            self._waiting.reschedule(0)
+        self._deadline = min(self._deadline, _now())
+        if self._waiting and not self._waiting.expired():
+            self._waiting.reschedule(self._deadline)
 
     def heed(self, claims: Mapping[tuple[UUID, UUID], bool]) -> None:
         """Stop if the claim is not among those that stand, or somebody asked to."""
@@ -68,13 +78,14 @@ class Execution:
         except TimeoutError:
             await self._end_early()
         except VehicleError as error:
-            await in_thread(lifecycle.fail, self.command, error.error_code, str(error))
+            await self._write(lifecycle.fail, error.error_code, str(error))
         else:
-            await in_thread(lifecycle.complete, self.command, answer)
+            await self._write(lifecycle.complete, answer)
 
     async def _converse(self) -> dict[str, Any]:
         """Ask the vehicle, write down its answers, and return the last one."""
         command = self.command
+        self._check_time()
         if not is_safe_to_repeat(command.command_name):
             await in_thread(lifecycle.mark_sent, command)
         answers = self._connector.execute(
@@ -86,14 +97,22 @@ class Execution:
                 response = _clean(answer)
                 if answer.is_final:
                     return response
-                await in_thread(lifecycle.respond, command, response)
+                await self._write(lifecycle.respond, response)
 
     async def _next(self, answers: AsyncIterator[Answer]) -> Answer:
+        self._check_time()
         try:
             async with asyncio.timeout_at(self._deadline) as self._waiting:
                 return await self._ask(answers)
         finally:
             self._waiting = None
+
+    def _check_time(self) -> None:
+        """A timeout alone does not bind what never waits: answers that are there already."""
+        if _now() >= self.lease_ends:
+            self.stop(Stop.LOST)
+        if _now() >= self._deadline:
+            raise TimeoutError
 
     async def _ask(self, answers: AsyncIterator[Answer]) -> Answer:
         try:
@@ -112,15 +131,32 @@ class Execution:
         if self._stop is Stop.LOST:
             raise LostClaim(self.command)
         if self._stop is Stop.CANCELLED:
-            await in_thread(lifecycle.cancel_running, self.command)
+            await self._write(lifecycle.cancel_running)
         elif self._stop is Stop.RELEASED:
-            await in_thread(lifecycle.release, self.command)
+            await self._write(lifecycle.release)
         else:
             message = (
                 f"The vehicle did not answer within {settings.COMMAND_TIMEOUT_SECONDS:g} s. It may "
                 "be out of coverage. The command was not repeated."
             )
-            await in_thread(lifecycle.time_out, self.command, message)
+            await self._write(lifecycle.time_out, message)
+
+    async def _write(self, move: Callable[..., None], *arguments: Any) -> None:
+        """Write also through a lost connection, as long as the lease lasts."""
+        while True:
+            try:
+                await in_thread(lifecycle.write_once, move, self.command, *arguments)
+            except CONNECTION_LOST as error:
+                if _now() >= self.lease_ends:
+                    raise
+                logger.warning("%s: written again (%s)", self.command, str(error).strip())
+                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+            else:
+                return
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _clean(answer: Answer) -> dict[str, Any]:

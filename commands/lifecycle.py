@@ -14,6 +14,7 @@ transaction, and the doorbell rings after the commit. So a worker that lost its 
 nothing, and of two who end a command the second is told.
 """
 
+import logging
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,8 @@ MOVES = {
     Status.PENDING: {Status.IN_PROGRESS, Status.CANCELLED, Status.EXPIRED},
     Status.IN_PROGRESS: TERMINAL - {Status.EXPIRED} | {Status.PENDING},
 }
+logger = logging.getLogger(__name__)
+
 UNCLAIMED = {"claim_token": None, "lease_expires_at": None}
 
 
@@ -76,7 +79,8 @@ def claim(limit: int) -> list[Command]:
             if commands:
                 _take(commands)
             return commands
-    except IntegrityError:  # another worker just claimed for one of these vehicles
+    except IntegrityError as error:  # another worker just claimed for one of these vehicles
+        logger.info("A claim was lost to another worker (%s)", str(error).splitlines()[0])
         return []
 
 
@@ -95,7 +99,7 @@ def _take(commands: list[Command]) -> None:
     if taken != len(commands):
         raise IntegrityError("a command was claimed twice")
     for command in commands:
-        command.status, command.claim_token = Status.IN_PROGRESS, token
+        command.status, command.claim_token, command.sent_at = Status.IN_PROGRESS, token, None
         command.last_sequence_number += 1
     _record(
         [
@@ -132,9 +136,11 @@ def time_out(command: Command, message: str) -> None:
 
 
 def expire(command: Command) -> None:
+    was_started = command.last_sequence_number > 1
+    what = "was started but not carried out to its end" if was_started else "was not sent"
     message = (
-        "No worker could send the command before it expired, because the vehicle was not connected "
-        "or was busy. It was not sent. Submit it again when the vehicle is connected."
+        "The command expired before a worker could send it, because the vehicle was not connected "
+        f"or was busy. It {what}. Submit it again when the vehicle is connected."
     )
     _end_with_error(command, Status.EXPIRED, ErrorCode.EXPIRED, message)
 
@@ -179,11 +185,19 @@ def release(command: Command, guard: Q | None = None) -> None:
             "carried out, and was not repeated. Read the vehicle's state before sending it again."
         )
         _end_with_error(command, Status.FAILED, ErrorCode.WORKER_LOST, message, guard)
-    elif command.cancel_requested_at is not None:
-        _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)], guard)
     else:
-        _move(command, Status.PENDING, [events.status(Status.PENDING)], guard, started_at=None)
-        _ring_workers("command.pending")
+        _give_back(command, guard)
+
+
+def _give_back(command: Command, guard: Q) -> None:
+    """To the line, unless somebody asked it to stop: the row knows, the copy in hand may not."""
+    is_wanted = Q(cancel_requested_at=None)
+    with suppress(LostClaim):
+        _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)], guard & ~is_wanted)
+        return
+    pending = [events.status(Status.PENDING)]
+    _move(command, Status.PENDING, pending, guard & is_wanted, started_at=None)
+    _ring_workers("command.pending")
 
 
 # --- Leases and sweeps
@@ -230,6 +244,21 @@ def _lease_end() -> Any:
 
 
 # --- How a move is written
+
+
+def write_once(move: Callable[..., None], command: Command, *arguments: Any) -> None:
+    """Write what may have been written already, by a COMMIT of which no answer came.
+
+    Nobody but the holder of the claim can have moved the log on.
+    """
+    mine = Command.objects.filter(pk=command.pk, claim_token=command.claim_token)
+    try:
+        move(command, *arguments)
+    except LostClaim:
+        last = mine.values_list("last_sequence_number", flat=True).first()
+        if last is None or last <= command.last_sequence_number:
+            raise
+        command.last_sequence_number = last
 
 
 def _end_with_error(

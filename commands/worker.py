@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from django.conf import settings
@@ -23,56 +23,50 @@ POLL_SECONDS = 1.0  # a lost doorbell costs at most this
 
 
 class Worker:
-    """Belongs to one event loop. `run()` goes on until `stop()`; `drain()` is one pass over what
-    is claimable, for tests and operators."""
+    """Belongs to one event loop. `run()` goes on until `stop()`; `drain()` ends by itself."""
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._running: dict[asyncio.Task[None], Execution] = {}
         self._claim_bell = asyncio.Event()
-        self._house_bell = asyncio.Event()
+        self._lease_bell = asyncio.Event()
         self._renewed_at = 0.0
-        self._stopping = False
+        self._is_stopping = False
+        self._is_releasing = False
 
     async def run(self) -> None:
-        bell.attach()
         listener = Listener(self._on_message)
         listener.join(WORKERS)
-        await _survive(in_thread(_tidy))
-        housekeeping = asyncio.create_task(self._keep_house())
         try:
-            while not self._stopping:
-                self._claim_bell.clear()
-                await _survive(self._claim())
-                await _rung(self._claim_bell)
-            await self._finish()
+            async with self._house_kept():
+                while not self._is_stopping:
+                    self._claim_bell.clear()
+                    await _survive(self._claim())
+                    await _rung(self._claim_bell)
+                await self._finish()
         finally:
-            await _end(housekeeping)
             await listener.close()
 
     async def drain(self) -> None:
         """Work until nothing is claimable and nothing runs."""
-        bell.attach()
         await in_thread(_tidy)
-        housekeeping = asyncio.create_task(self._keep_house())
-        try:
-            while not self._stopping and (await self._claim() or self._running):
-                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+        async with self._house_kept():
+            was_busy = True
+            while not self._is_stopping and (await self._claim() or was_busy):
+                was_busy = bool(self._running)
+                if self._running:
+                    await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
             await self._finish()
-        finally:
-            await _end(housekeeping)
 
     def stop(self) -> None:
-        """First call: claim nothing more and let finish what runs. Second: release what runs."""
-        if self._stopping:
-            self.release()
-        self._stopping = True
+        """First call: claim nothing more and let finish what runs. Second: release what runs, by
+        the rules of `lifecycle.release`."""
+        self._is_releasing = self._is_stopping
+        self._is_stopping = True
         self._claim_bell.set()
-
-    def release(self) -> None:
-        """Give up what runs, by the rules of `lifecycle.release`."""
-        for execution in self._running.values():
-            execution.stop(Stop.RELEASED)
+        if self._is_releasing:
+            for execution in self._running.values():
+                execution.stop(Stop.RELEASED)
 
     # --- Claiming
 
@@ -88,6 +82,8 @@ class Worker:
         task = asyncio.create_task(execution.run())
         self._running[task] = execution
         task.add_done_callback(self._ended)
+        if self._is_releasing:  # a second stop came while these were being claimed
+            execution.stop(Stop.RELEASED)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
@@ -96,24 +92,34 @@ class Worker:
     async def _finish(self) -> None:
         if self._running:
             logger.info("Waiting for %d running commands", len(self._running))
-            await asyncio.wait(self._running)
+            longest = settings.COMMAND_TIMEOUT_SECONDS + settings.COMMAND_LEASE_SECONDS
+            await asyncio.wait(self._running, timeout=longest)
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
-        self._claim_bell.set()
-        self._house_bell.set()
+        is_cancel = message["type"] == "command.cancel"
+        (self._lease_bell if is_cancel else self._claim_bell).set()
 
     # --- Housekeeping
 
-    async def _keep_house(self) -> None:
-        while True:
-            self._house_bell.clear()
-            await _survive(self._look_after_claims())
-            await _survive(in_thread(_tidy))
-            await _rung(self._house_bell)
+    @asynccontextmanager
+    async def _house_kept(self) -> AsyncIterator[None]:
+        """Two loops, so that a slow sweep never costs a lease."""
+        bell.attach()
+        await _survive(in_thread(Vehicle.objects.seen))  # so that the first claim finds them
+        loops = [
+            asyncio.create_task(_repeat(self._look_after_claims, self._lease_bell)),
+            asyncio.create_task(_repeat(lambda: in_thread(_tidy), asyncio.Event())),
+        ]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.wait(loops)
 
     async def _look_after_claims(self) -> None:
         """Renew the leases, and stop what was cancelled or is no longer ours."""
-        running = list(self._running.values())
+        running = [execution for execution in self._running.values() if not execution.is_overdue]
         try:
             await self._renew(running)
             claims = await in_thread(lifecycle.held, [execution.command for execution in running])
@@ -143,9 +149,17 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def _repeat(work: Callable[[], Awaitable[None]], bell: asyncio.Event) -> None:
+    while True:
+        bell.clear()
+        await _survive(work())
+        await _rung(bell)
+
+
 async def _rung(bell: asyncio.Event) -> None:
     """Wait for the bell, or the time after which one looks without it."""
-    seconds = min(POLL_SECONDS, settings.VEHICLE_PRESENCE_SECONDS / 3)
+    shortest = min(settings.COMMAND_LEASE_SECONDS, settings.VEHICLE_PRESENCE_SECONDS)
+    seconds = min(POLL_SECONDS, shortest / 4)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
             await bell.wait()
@@ -156,11 +170,6 @@ async def _survive(work: Awaitable[Any]) -> None:
     try:
         await work
     except DatabaseError as error:
-        logger.warning("The database does not answer (%s)", str(error).strip())
+        logger.warning("The database refused (%s)", str(error).strip())
     except Exception:
         logger.exception("The worker goes on after an unexpected error")
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

@@ -40,7 +40,7 @@ def _problem(check: Callable[[], object]) -> str:
 
 
 def _database() -> None:
-    """By a connection of its own: the pool waits half a minute for a database that is away."""
+    """By a connection of its own: the pool waits too long for a database that is away."""
     probe = connection.copy()
     options = probe.settings_dict["OPTIONS"]
     if options.pop("pool", None):

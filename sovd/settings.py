@@ -226,13 +226,18 @@ else:
         "timeout": 10,
         "reconnect_timeout": 10,
     }
+    asked = database.get("OPTIONS", {})  # the query of the URL, such as ?sslmode=require
+    # A process that is frozen or unplugged between UPDATE and COMMIT holds its row locks: no
+    # other may wait for it for long.
+    limits = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
+    network = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 20_000}
+    options = {"options": f"{limits} {asked.get('options', '')}".strip(), "pool": pool}
     DATABASES = {
         "default": {
             **database,
             "CONN_MAX_AGE": 0,
             "CONN_HEALTH_CHECKS": True,
-            # The query of the URL (?sslmode=require) comes as options.
-            "OPTIONS": {**database.get("OPTIONS", {}), "pool": pool},
+            "OPTIONS": {**network, **asked, **options},
         }
     }
     CHANNEL_LAYERS = {

@@ -84,9 +84,12 @@ class Connections:
     async def cast_net(self) -> None:
         """Offer what the open streams have missed: one query for all that are up to date."""
         known = self._known()
-        if known:
-            for command_id, line in await in_thread(missed_lines, known):
-                self._offer(command_id, line)
+        missed, too_many = await in_thread(missed_lines, known) if known else ([], set())
+        for command_id, line in missed:
+            self._offer(command_id, line)
+        for command_id in too_many:
+            for stream in self._streams.get(command_id, ()):
+                stream.fall_behind()
 
     def _known(self) -> dict[UUID, int]:
         """By command, the last line that all of its streams have; what is behind reads itself."""
@@ -116,15 +119,20 @@ class Connections:
                 logger.exception("The safety net of the streams failed")
 
 
-def missed_lines(known: dict[UUID, int]) -> list[tuple[UUID, Line]]:
-    """The lines of these commands beyond what is known of them, in order."""
+def missed_lines(known: dict[UUID, int]) -> tuple[list[tuple[UUID, Line]], set[UUID]]:
+    """The lines of these commands beyond what is known of them, in order.
+
+    When they are more than a cast holds, only the commands, whose streams then read themselves.
+    """
     heads = Command.objects.filter(pk__in=known).values_list("pk", "last_sequence_number")
     late = {pk: known[pk] for pk, last in heads if last > known[pk]}
     if not late:
-        return []
-    log = Event.objects.filter(command_id__in=late).after(min(late.values()))
-    missed = (event for event in log[:NET_LINES] if event.sequence_number > late[event.command_id])
-    return [(event.command_id, line_of(event)) for event in missed]
+        return [], set()
+    log = list(Event.objects.filter(command_id__in=late).after(min(late.values()))[:NET_LINES])
+    if len(log) == NET_LINES:
+        return [], set(late)
+    missed = [event for event in log if event.sequence_number > late[event.command_id]]
+    return [(event.command_id, line_of(event)) for event in missed], set()
 
 
 def _active(users: set[int]) -> set[int]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -23,7 +23,6 @@ from commands.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
-MAX_SEQUENCE_NUMBER = 2**31 - 1
 MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
 MAX_CLIENT_FRAMES_PER_MINUTE = 60
 
@@ -140,8 +139,8 @@ def origin_is_ours(scope: dict[str, Any]) -> bool:
     origin = _header(scope, b"origin")
     if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
-    host = urlsplit(origin).netloc
-    return bool(host) and host == _header(scope, b"host")
+    scheme, separator, host = origin.partition("://")
+    return bool(scheme and separator and host) and host == _header(scope, b"host")
 
 
 def open_stream(scope: dict[str, Any]) -> Opening:
@@ -161,7 +160,8 @@ def open_stream(scope: dict[str, Any]) -> Opening:
 
 def _token(scope: dict[str, Any], query: dict[str, list[str]]) -> str:
     scheme, _, bearer = (_header(scope, b"authorization") or "").partition(" ")
-    return query.get("token", [bearer.strip() if scheme == "Bearer" else ""])[-1]
+    in_header = bearer.strip() if scheme.lower() == "bearer" else ""
+    return query.get("token", [""])[-1] or in_header
 
 
 def _authenticate(raw_token: str) -> tuple[Any, float]:
@@ -187,10 +187,11 @@ def _find_command(user: Any, command_id: str) -> Command:
 
 def _after(query: dict[str, list[str]], command: Command) -> int:
     text = query.get("after", ["0"])[-1]
-    # isdecimal alone would let other scripts' digits pass
-    after = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else -1
-    if not 0 <= after <= MAX_SEQUENCE_NUMBER:
-        raise Refusal(4400, "bad_request", f"`after` must be a sequence number, not {text[:40]!r}.")
+    try:
+        after = events.read_after(text)
+    except ValueError as error:
+        message = f"`after` must be a sequence number, not {text[:40]!r}."
+        raise Refusal(4400, "bad_request", message) from error
     if after > command.last_sequence_number and not command.has_ended:
         message = f"`after` is {after}, but the log ends at {command.last_sequence_number}."
         raise Refusal(4400, "bad_request", message)

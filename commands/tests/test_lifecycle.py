@@ -19,6 +19,7 @@ from commands import lifecycle
 from commands.lifecycle import AlreadyEnded, LostClaim
 from commands.metrics import registry
 from commands.models import TERMINAL, Command, Event, Status
+from commands.stream.connections import NET_LINES, missed_lines
 from conftest import ClearDTC, claim_one, log_of, make_vehicle, submit
 from vehicles.models import Vehicle
 
@@ -382,6 +383,13 @@ def test_cancelled_and_then_lost(claimed: Command) -> None:
     assert told(claimed) == ["pending", "in_progress", "cancelled"]
 
 
+def test_cancelled_and_then_released_by_a_worker_that_did_not_hear(claimed: Command) -> None:
+    """The copy in the worker's hand does not know of the cancelling; the row does."""
+    lifecycle.cancel(Command.objects.get())
+    lifecycle.release(claimed)
+    assert told(claimed) == ["pending", "in_progress", "cancelled"]
+
+
 # --- What it costs
 
 
@@ -411,6 +419,27 @@ def test_a_claim_costs_the_same_for_many(operator: User) -> None:
     Vehicle.objects.seen()
     assert len(queries(lambda: lifecycle.claim(20))) == 5
     assert Command.objects.filter(status="in_progress").count() == 20
+
+
+def test_the_safety_net_is_one_query_for_all_that_is_up_to_date(operator: User) -> None:
+    commands = [submit(operator, make_vehicle(n)) for n in range(5)]
+    known = {command.pk: 1 for command in commands}
+    assert queries(lambda: missed_lines(known)) == ["SELECT"]
+    known[commands[0].pk] = known[commands[1].pk] = 0
+    assert queries(lambda: missed_lines(known)) == ["SELECT", "SELECT"]
+    missed, too_many = missed_lines(known)
+    assert {command_id for command_id, _ in missed} == {commands[0].pk, commands[1].pk}
+    assert not too_many
+
+
+def test_more_than_the_safety_net_holds(command: Command) -> None:
+    payload = {"response": {}, "is_final": False}
+    Event.objects.bulk_create(
+        Event(command=command, sequence_number=n, kind="response", payload=payload)
+        for n in range(2, NET_LINES + 2)
+    )
+    put(command, last_sequence_number=NET_LINES + 1)
+    assert missed_lines({command.pk: 1}) == ([], {command.pk})
 
 
 def test_housekeeping_is_cheap(claimed: Command) -> None:
