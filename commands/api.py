@@ -89,9 +89,10 @@ class CommandSerializer(serializers.ModelSerializer[Command]):
 
 
 # Instants at the edge of the calendar overflow when they are brought to UTC.
+OUT_OF_TIME = "Must lie between the years 1970 and 9000."
 IN_OUR_TIME = [
-    MinValueValidator(datetime(1970, 1, 1, tzinfo=UTC)),
-    MaxValueValidator(datetime(9000, 1, 1, tzinfo=UTC)),
+    MinValueValidator(datetime(1970, 1, 1, tzinfo=UTC), OUT_OF_TIME),
+    MaxValueValidator(datetime(9000, 12, 31, tzinfo=UTC), OUT_OF_TIME),
 ]
 
 

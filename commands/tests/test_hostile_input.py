@@ -435,5 +435,6 @@ async def test_charset_that_cannot_be_looked_up(charset: str, caplog: Any) -> No
     headers = [(b"host", b"localhost"), (b"content-type", f"text/plain; {charset}".encode())]
     communicator = HttpCommunicator(application, "POST", "/accounts/login/", headers=headers)
     response = await communicator.get_response(10)
+    await communicator.wait(10)
     assert response["status"] in (400, 403)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
