@@ -24,7 +24,7 @@ from sovd.asgi import application
 from vehicles.mock_vehicle import MockVehicle
 from vehicles.models import ConnectionStatus, Vehicle
 
-WAIT_SECONDS = 10  # a deadline for what should come at once
+WAIT_SECONDS = 30  # a deadline for what should come at once
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The moves: each guarded, each with exactly one event, and none for who lost the claim."""
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -134,6 +135,22 @@ def test_a_lost_claim_writes_nothing(claimed: Command, write: int) -> None:
         every_write()[write](claimed)
     assert told(again) == before == ["pending", "in_progress", "pending", "in_progress"]
     lifecycle.complete(again, {"by": "the second"})
+
+
+@pytest.mark.parametrize("write", range(7))
+def test_a_foreign_claim_token_writes_nothing(claimed: Command, write: int) -> None:
+    """Everything else is as the writer knows it."""
+    put(claimed, claim_token=uuid.uuid4())
+    with pytest.raises(LostClaim):
+        every_write()[write](claimed)
+    assert told(claimed) == ["pending", "in_progress"]
+
+
+def test_a_lost_claim_renews_nothing(claimed: Command) -> None:
+    put(claimed, claim_token=uuid.uuid4(), lease_expires_at=timezone.now() - HOUR)
+    lifecycle.renew([claimed])
+    assert Command.objects.lapsed().exists()
+    assert lifecycle.held([claimed]) == {}
 
 
 def test_a_write_rolls_back_with_its_events(claimed: Command) -> None:

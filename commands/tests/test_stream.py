@@ -1,6 +1,7 @@
 """No subscriber misses, repeats or reorders an event, whenever it connects."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from asgiref.typing import ASGISendEvent
 from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
+from django.db import connection, transaction
 from pytest_django.fixtures import Settings
 
 from commands import events, lifecycle
@@ -25,6 +27,7 @@ from conftest import (
     read_all,
     submit,
     token_of,
+    until,
 )
 from sovd.asgi import application
 from vehicles.models import Vehicle
@@ -251,6 +254,27 @@ async def test_offered_between_subscribing_and_reading(
     await in_thread(lifecycle.complete, claimed, {})
     log = await in_thread(lines_of, command)
     assert await subscription.next_lines() == log
+
+
+async def test_missed_while_reading(command: Command, subscription: Subscription) -> None:
+    """The bell that rings during a read counts for the next one."""
+    locked, may_end = threading.Event(), threading.Event()
+
+    def lock() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE commands_event IN ACCESS EXCLUSIVE MODE")
+            locked.set()
+            may_end.wait(4)
+
+    locking = asyncio.create_task(in_thread(lock))
+    await asyncio.to_thread(locked.wait, 10)
+    reading = asyncio.create_task(subscription.next_lines())
+    await until(lambda: not subscription.is_behind)
+    subscription.fall_behind()
+    may_end.set()
+    await locking
+    assert [line.sequence_number for line in await reading] == [1]
+    assert subscription.is_behind
 
 
 async def test_full_queue_leads_back_to_the_log(
