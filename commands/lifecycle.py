@@ -40,6 +40,7 @@ MOVES = {
 }
 logger = logging.getLogger(__name__)
 
+ALWAYS = Q()
 UNCLAIMED = {"claim_token": None, "lease_expires_at": None}
 
 
@@ -175,10 +176,9 @@ def cancel_running(command: Command) -> None:
     _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)])
 
 
-def release(command: Command, guard: Q | None = None) -> None:
+def release(command: Command, guard: Q = ALWAYS) -> None:
     """Its worker gives the command up, or is gone. What may have been carried out and must not
     be repeated ends here; anything else goes back into the line."""
-    guard = guard or Q()
     if command.sent_at is not None and not is_safe_to_repeat(command.command_name):
         message = (
             "The worker was lost after it had sent the command: it may or may not have been "
@@ -262,24 +262,24 @@ def write_once(move: Callable[..., None], command: Command, *arguments: Any) -> 
 
 
 def _end_with_error(
-    command: Command, to: Status, code: str, message: str, guard: Q | None = None
+    command: Command, to: Status, code: str, message: str, guard: Q = ALWAYS
 ) -> None:
     told = [events.error(to, code, message)]
-    _move(command, to, told, guard or Q(), error_code=code, error_message=message)
+    _move(command, to, told, guard, error_code=code, error_message=message)
 
 
 def _move(
     command: Command,
     to: Status,
     told: list[tuple[Kind, dict[str, Any]]],
-    guard: Q | None = None,
+    guard: Q = ALWAYS,
     **changes: Any,
 ) -> None:
     if not command.has_ended and to not in MOVES[Status(command.status)]:
         raise ValueError(f"{command} cannot go from {command.status} to {to}")
     if to in TERMINAL:
         changes["completed_at"] = Now()
-    _write(command, told, guard or Q(), status=to, **UNCLAIMED, **changes)
+    _write(command, told, guard, status=to, **UNCLAIMED, **changes)
     command.status = to
     command.claim_token = None
 
@@ -287,13 +287,13 @@ def _move(
 def _write(
     command: Command,
     told: list[tuple[Kind, dict[str, Any]]],
-    guard: Q | None = None,
+    guard: Q = ALWAYS,
     **changes: Any,
 ) -> None:
     """The guarded UPDATE and its events, together. Raises LostClaim and then writes nothing."""
     last = command.last_sequence_number + len(told)
     with transaction.atomic():
-        same = _still(command).filter(guard or Q())
+        same = _still(command).filter(guard)
         if not same.update(last_sequence_number=last, **changes):
             raise LostClaim(command)
         _append(command, command.last_sequence_number + 1, told)
