@@ -1,0 +1,36 @@
+"""The tests are worth what they run on: falling back silently is a failure, not a skip."""
+
+import asyncio
+
+import pytest
+from channels.layers import InMemoryChannelLayer, get_channel_layer
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.conf import settings
+from django.db import connection
+from redis import Redis
+
+
+def test_on_postgres_and_redis(database: None) -> None:
+    assert connection.vendor == "postgresql"
+    assert connection.pg_version >= 140000
+    assert connection.pool is not None
+    with Redis.from_url(settings.REDIS_URL) as redis:
+        assert redis.ping()
+    assert isinstance(get_channel_layer(), RedisPubSubChannelLayer)
+
+
+@pytest.mark.embedded
+def test_or_as_embedded_mode_says(database: None) -> None:
+    layer = InMemoryChannelLayer if settings.EMBEDDED else RedisPubSubChannelLayer
+    assert isinstance(get_channel_layer(), layer)
+    assert connection.vendor == ("sqlite" if settings.EMBEDDED else "postgresql")
+
+
+@pytest.mark.embedded
+async def test_a_group_message_really_travels() -> None:
+    layer = get_channel_layer()
+    channel = await layer.new_channel()
+    await layer.group_add("travel", channel)
+    await layer.group_send("travel", {"type": "hello"})
+    async with asyncio.timeout(10):
+        assert await layer.receive(channel) == {"type": "hello"}
