@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test lint stack lock clean
+.PHONY: run test format lint stack lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -13,6 +13,10 @@ test: lint
 	$(BIN)/pytest
 	$(BIN)/pytest --embedded -m embedded
 
+format: .venv/installed-dev
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format .
+
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -20,7 +24,7 @@ lint: .venv/installed-dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 stack: .venv/installed-dev
-	@exec $(BIN)/python -m dev.stack --demo-users
+	@exec $(BIN)/python -m dev.stack --demo-users $(ARGS)
 
 lock: .venv/python
 	@$(BIN)/pip install --quiet uv

@@ -91,7 +91,9 @@ class Worker:
 
     async def _finish(self) -> None:
         if self._running:
-            logger.info("Waiting for %d running commands", len(self._running))
+            logger.info(
+                "Waiting for what runs (%d); a second signal gives it up", len(self._running)
+            )
             longest = settings.COMMAND_TIMEOUT_SECONDS + settings.COMMAND_LEASE_SECONDS
             await asyncio.wait(self._running, timeout=longest)
 

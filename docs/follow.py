@@ -30,9 +30,12 @@ async def follow(base_url: str, token: str, command_id: str) -> int:
             code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
             if code in FINAL_REFUSALS:
                 return 1
+            print(f"{error}; connecting again in {pause:g} s", file=sys.stderr)
         await asyncio.sleep(pause)
         pause = min(10, pause * 2)
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(follow(*sys.argv[1:4])))
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    sys.exit(asyncio.run(follow(*sys.argv[1:])))

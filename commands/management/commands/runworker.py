@@ -35,6 +35,7 @@ class Command(BaseCommand):
             await worker.drain()
             return
         self.stdout.write(f"Worker ready: up to {settings.WORKER_CONCURRENCY} commands at once")
+        self.stdout.flush()  # to a file or a pipe, too
         await worker.run()
         self.stdout.write("Worker stopped")
 

@@ -54,6 +54,7 @@ class Command(BaseCommand):
         mode = "embedded mode" if settings.EMBEDDED else "Postgres and Redis"
         self.stdout.write(f"SOVD command console at http://{shown}:{port}/  ({mode})")
         self.stdout.write("Stop it with Ctrl-C.")
+        self.stdout.flush()  # to a file or a pipe, too
 
 
 def _port() -> int:
@@ -70,7 +71,7 @@ def _check_is_free(host: str, port: int) -> None:
         with socket.create_server((host, port), family=family):
             pass
     except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]
         raise CommandError(
-            f"{host}:{port} cannot be used ({error.strerror}). "
-            "Set another one: PORT=8001 make run, or HOST=…"
+            f"{host}:{port} cannot be used ({reason}). Set another one: PORT=8001 make run, or HOST=…"
         ) from error
