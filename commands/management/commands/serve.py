@@ -73,5 +73,6 @@ def _check_is_free(host: str, port: int) -> None:
     except OSError as error:
         reason = str(error.strerror).partition(" (")[0]
         raise CommandError(
-            f"{host}:{port} cannot be used ({reason}). Set another one: PORT=8001 make run, or HOST=…"
+            f"{host}:{port} cannot be used ({reason}). "
+            "Set another one: PORT=8001 make run, or HOST=…"
         ) from error
