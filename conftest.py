@@ -42,11 +42,6 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
         connections.close_all()
 
 
-@pytest.fixture
-def database(transactional_db: None) -> None:
-    pass
-
-
 @cache
 def tables_to_empty() -> list[str]:
     kept = {"django_content_type", "auth_permission"}
@@ -63,25 +58,25 @@ def make_user(name: str, *permissions: str, **fields: Any) -> User:
 
 
 @pytest.fixture
-def operator(database: None) -> User:
+def operator(transactional_db: None) -> User:
     """Submits, and sees what they submitted."""
     return make_user("operator", "add_command", is_staff=True)
 
 
 @pytest.fixture
-def stranger(database: None) -> User:
+def stranger(transactional_db: None) -> User:
     """Another operator, who must not know of the first one's commands."""
     return make_user("stranger", "add_command", is_staff=True)
 
 
 @pytest.fixture
-def viewer(database: None) -> User:
+def viewer(transactional_db: None) -> User:
     """Sees everything and submits nothing."""
     return make_user("viewer", "view_command", "view_vehicle", is_staff=True)
 
 
 @pytest.fixture
-def vehicle(database: None) -> Vehicle:
+def vehicle(transactional_db: None) -> Vehicle:
     return make_vehicle()
 
 

@@ -131,7 +131,7 @@ ADDRESSES = [COMMANDS, "/api/v1/vehicles/", "/api/v1/command-types/"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_anonymous_is_asked_who_they_are(database: None, address: str) -> None:
+def test_anonymous_is_asked_who_they_are(transactional_db: None, address: str) -> None:
     response = api(None).get(address)
     assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
@@ -213,7 +213,9 @@ def test_a_refresh_token_in_place_of_an_access_token(
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer a b", "Basic YTpi", "é", "\x00"])
-def test_a_wrong_header(database: None, header: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_header(
+    transactional_db: None, header: str, caplog: pytest.LogCaptureFixture
+) -> None:
     assert_not_let_in(with_header(header).get(COMMANDS), caplog)
 
 
@@ -350,7 +352,7 @@ def test_no_access_token_without_the_csrf_token(operator: User) -> None:
     assert client.post("/accounts/token/").status_code == 403
 
 
-def test_no_access_token_for_anonymous(database: None) -> None:
+def test_no_access_token_for_anonymous(transactional_db: None) -> None:
     response = Client().post("/accounts/token/")
     assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
 

@@ -21,7 +21,7 @@ VEHICLES = "/admin/vehicles/vehicle/"
 
 
 @pytest.fixture
-def admin(database: None) -> User:
+def admin(transactional_db: None) -> User:
     return make_user("admin", is_staff=True, is_superuser=True)
 
 

@@ -155,7 +155,7 @@ async def test_drain_stops_when_it_is_told_to(operator: User, vehicle: Vehicle) 
 
 
 @pytest.fixture
-def fails_once(database: None) -> Iterator[None]:
+def fails_once(transactional_db: None) -> Iterator[None]:
     """The next INSERT of an event ends like a lost connection; those after it do not."""
     with connection.cursor() as cursor:
         cursor.execute(FAIL_ONCE)
@@ -203,7 +203,7 @@ def test_written_again_by_who_lost_the_claim(command: Command) -> None:
         lifecycle.write_once(lifecycle.respond, in_hand, {"n": 1})
 
 
-def test_no_process_waits_long_for_another(database: None) -> None:
+def test_no_process_waits_long_for_another(transactional_db: None) -> None:
     """One that is frozen between UPDATE and COMMIT holds its row locks for seconds at most."""
     with connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")

@@ -329,7 +329,7 @@ def test_an_address_without_its_slash(
     [("/", 302), ("/admin/", 302), ("/accounts/login/", 200), (COMMANDS, 401)],
 )
 def test_a_session_cookie_with_a_nul_is_none(
-    database: None, cookie: str, address: str, status: int
+    transactional_db: None, cookie: str, address: str, status: int
 ) -> None:
     client = Client(raise_request_exception=False, headers={"cookie": cookie})
     assert client.get(address).status_code == status

@@ -40,12 +40,12 @@ def test_alive_needs_no_database() -> None:
 
 
 @pytest.mark.embedded
-def test_ready(database: None) -> None:
+def test_ready(transactional_db: None) -> None:
     response = Client().get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ok", "problems": {}})
 
 
-def test_not_ready_without_the_channel_layer(database: None, settings: Any) -> None:
+def test_not_ready_without_the_channel_layer(transactional_db: None, settings: Any) -> None:
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -59,7 +59,7 @@ def test_not_ready_without_the_channel_layer(database: None, settings: Any) -> N
 
 
 @pytest.fixture
-def no_database(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_database(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """New connections fail; the pool, which is open, does not know yet."""
     monkeypatch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
     monkeypatch.setitem(connection.settings_dict, "PORT", str(CLOSED_PORT))
@@ -101,7 +101,7 @@ def test_every_metric_is_there(operator: User, vehicle: Vehicle) -> None:
     } <= names
 
 
-def test_buckets_of_the_duration(database: None) -> None:
+def test_buckets_of_the_duration(transactional_db: None) -> None:
     _, samples = scrape()
     bounds = [
         float(labels[0][1])
@@ -124,7 +124,7 @@ def test_a_command_that_ends_is_counted(operator: User, vehicle: Vehicle) -> Non
 
 
 @pytest.mark.embedded
-def test_only_vehicles_that_were_seen_lately_are_connected(database: None) -> None:
+def test_only_vehicles_that_were_seen_lately_are_connected(transactional_db: None) -> None:
     gauge = ("vehicle_connections_active", ())
     for number in (1, 2):
         make_vehicle(number)
@@ -175,13 +175,13 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
     }
 
 
-def test_everybody_may_read_the_schema(database: None) -> None:
+def test_everybody_may_read_the_schema(transactional_db: None) -> None:
     response = Client().get("/api/schema/", headers={"accept": "application/json"})
     assert response.status_code == 200
     assert response.json()["components"]["securitySchemes"]["jwtAuth"]["scheme"] == "bearer"
 
 
-def test_the_docs_come_from_this_host_alone(database: None) -> None:
+def test_the_docs_come_from_this_host_alone(transactional_db: None) -> None:
     page = Client().get("/api/docs/").content.decode()
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(addresses) >= 3

@@ -31,7 +31,7 @@ def dead() -> int:
 
 
 def test_vehicles_are_counted_by_effective_presence(
-    client: Client, vehicle: Vehicle, database: None
+    client: Client, vehicle: Vehicle, transactional_db: None
 ) -> None:
     assert "vehicle_connections_active 0.0" in page(client)
     Vehicle.objects.seen()

@@ -10,7 +10,7 @@ from django.db import connection
 from redis import Redis
 
 
-def test_on_postgres_and_redis(database: None) -> None:
+def test_on_postgres_and_redis(transactional_db: None) -> None:
     assert connection.vendor == "postgresql"
     assert connection.settings_dict["OPTIONS"]["pool"]
     with Redis.from_url(settings.REDIS_URL) as redis:
@@ -19,7 +19,7 @@ def test_on_postgres_and_redis(database: None) -> None:
 
 
 @pytest.mark.embedded
-def test_or_as_embedded_mode_says(database: None) -> None:
+def test_or_as_embedded_mode_says(transactional_db: None) -> None:
     layer = InMemoryChannelLayer if settings.EMBEDDED else RedisPubSubChannelLayer
     assert isinstance(get_channel_layer(), layer)
     assert connection.vendor == ("sqlite" if settings.EMBEDDED else "postgresql")
