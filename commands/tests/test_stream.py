@@ -270,6 +270,7 @@ async def test_missed_while_reading(command: Command, subscription: Subscription
     await asyncio.to_thread(locked.wait, 10)
     reading = asyncio.create_task(subscription.next_lines())
     await until(lambda: not subscription.is_behind)
+    assert not reading.done()
     subscription.fall_behind()
     may_end.set()
     await locking
