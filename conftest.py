@@ -106,6 +106,12 @@ def submit(user: User, vehicle: Vehicle, body: dict[str, Any] = ReadDTC) -> Comm
     return Command.objects.get(pk=response.json()["command_id"])
 
 
+def row(command: Command) -> Command:
+    """As it is now."""
+    found: Command = Command.objects.get(pk=command.pk)
+    return found
+
+
 def log_of(user: User, command: Command) -> list[dict[str, Any]]:
     response = api(user).get(f"/api/v1/commands/{command.pk}/events/")
     assert response.status_code == 200, response.content

@@ -16,7 +16,7 @@ from commands.execution import Execution, Stop
 from commands.models import Command
 from commands.threads import in_thread
 from commands.worker import Worker
-from conftest import ClearDTC, claim_one, make_vehicle, submit, until
+from conftest import ClearDTC, claim_one, make_vehicle, row, submit, until
 from vehicles.connector import Answer, TargetVehicle
 from vehicles.mock_vehicle import MockVehicle
 from vehicles.models import Vehicle
@@ -232,11 +232,6 @@ async def test_a_frozen_process_does_not_cost_the_others_their_leases(
     worker.stop()
     worker.stop()
     await task
-
-
-def row(command: Command) -> Command:
-    found: Command = Command.objects.get(pk=command.pk)
-    return found
 
 
 async def has_other_lease(command: Command, lease: Any) -> bool:

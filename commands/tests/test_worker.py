@@ -24,6 +24,7 @@ from conftest import (
     log_of,
     make_vehicle,
     read_all,
+    row,
     submit,
     token_of,
     until,
@@ -69,11 +70,6 @@ async def working(*workers: Worker) -> AsyncIterator[None]:
         for worker in workers:
             worker.stop()
         await asyncio.gather(*tasks)
-
-
-def row(command: Command) -> Command:
-    found: Command = Command.objects.get(pk=command.pk)
-    return found
 
 
 async def has_status(command: Command, status: str) -> bool:
