@@ -4,7 +4,6 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing
 from enum import Enum
 from typing import Any, cast
 from uuid import UUID
@@ -91,13 +90,22 @@ class Execution:
         answers = self._connector.execute(
             command.vehicle, command.command_name, command.command_params
         )
-        async with aclosing(cast(Any, answers)):
+        try:
             while True:
                 answer = await self._next(answers)
                 response = _clean(answer)
                 if answer.is_final:
                     return response
                 await self._write(lifecycle.respond, response)
+        finally:
+            await self._leave(answers)
+
+    async def _leave(self, answers: Any) -> None:
+        """A clean-up that fails must not throw away what the vehicle has answered."""
+        try:
+            await answers.aclose()
+        except Exception:
+            logger.exception("The connector failed when it left the vehicle of %s", self.command)
 
     async def _next(self, answers: AsyncIterator[Answer]) -> Answer:
         self._check_time()

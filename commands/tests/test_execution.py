@@ -52,6 +52,16 @@ class SlowToLeave:
             await self.may_leave.wait()
 
 
+class FailsToLeave:
+    async def execute(
+        self, vehicle: TargetVehicle, command_name: str, command_params: Mapping[str, Any]
+    ) -> AsyncIterator[Answer]:
+        try:
+            yield Answer({"done": True}, is_final=True)
+        finally:
+            raise ConnectionResetError("the gateway hung up")
+
+
 @pytest.fixture
 def command(operator: User, vehicle: Vehicle) -> Command:
     return submit(operator, vehicle)
@@ -134,6 +144,11 @@ async def test_a_connector_that_never_leaves_does_not_keep_its_vehicle(
 
 async def was_given_back(command: Command) -> bool:
     return (await in_thread(told, command))[:3] == ["pending", "in_progress", "pending"]
+
+
+async def test_a_connector_that_fails_to_leave_has_answered_all_the_same(clear: Command) -> None:
+    await Execution(await in_thread(claim_one), FailsToLeave(), far()).run()
+    assert await in_thread(told, clear) == ["pending", "in_progress", {"done": True}, "completed"]
 
 
 async def test_drain_stops_when_it_is_told_to(operator: User, vehicle: Vehicle) -> None:
