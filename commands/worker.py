@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -13,13 +13,12 @@ from django.db import Error as DatabaseError
 from commands import lifecycle
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
+from commands.leases import Leases, poll_seconds
 from commands.threads import in_thread
 from vehicles.connector import Connector
 from vehicles.models import Vehicle
 
 logger = logging.getLogger(__name__)
-
-POLL_SECONDS = 1.0  # a lost doorbell costs at most this
 
 
 class Worker:
@@ -28,9 +27,8 @@ class Worker:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._running: dict[asyncio.Task[None], Execution] = {}
-        self._claim_bell = asyncio.Event()
-        self._lease_bell = asyncio.Event()
-        self._renewed_at = 0.0
+        self._leases = Leases(self._running.values)
+        self._bell = asyncio.Event()
         self._is_stopping = False
         self._is_releasing = False
 
@@ -40,9 +38,9 @@ class Worker:
         try:
             async with self._house_kept():
                 while not self._is_stopping:
-                    self._claim_bell.clear()
+                    self._bell.clear()
                     await _survive(self._claim())
-                    await _rung(self._claim_bell)
+                    await _rung(self._bell)
                 await self._finish()
         finally:
             await listener.close()
@@ -63,7 +61,7 @@ class Worker:
         the rules of `lifecycle.release`."""
         self._is_releasing = self._is_stopping
         self._is_stopping = True
-        self._claim_bell.set()
+        self._bell.set()
         if self._is_releasing:
             for execution in self._running.values():
                 execution.stop(Stop.RELEASED)
@@ -72,7 +70,7 @@ class Worker:
 
     async def _claim(self) -> int:
         free = settings.WORKER_CONCURRENCY - len(self._running)
-        lease_ends = _now() + settings.COMMAND_LEASE_SECONDS
+        lease_ends = monotonic() + settings.COMMAND_LEASE_SECONDS
         commands = await in_thread(lifecycle.claim, free) if free else []
         for command in commands:
             self._start(Execution(command, self._connector, lease_ends))
@@ -87,7 +85,7 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
-        self._claim_bell.set()  # its vehicle is free for the next command
+        self._bell.set()  # its vehicle is free for the next command
 
     async def _finish(self) -> None:
         if self._running:
@@ -98,48 +96,31 @@ class Worker:
             await asyncio.wait(self._running, timeout=longest)
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
-        is_cancel = message["type"] == "command.cancel"
-        (self._lease_bell if is_cancel else self._claim_bell).set()
+        if message["type"] == "command.cancel":
+            self._leases.look()
+        else:
+            self._bell.set()
 
     # --- Housekeeping
 
     @asynccontextmanager
     async def _house_kept(self) -> AsyncIterator[None]:
-        """Two loops, so that a slow sweep never costs a lease."""
         bell.attach()
         await _survive(in_thread(Vehicle.objects.seen))  # so that the first claim finds them
-        loops = [
-            asyncio.create_task(_repeat(self._look_after_claims, self._lease_bell)),
-            asyncio.create_task(_repeat(lambda: in_thread(_tidy), asyncio.Event())),
-        ]
+        is_over = asyncio.Event()
+        tidying = asyncio.create_task(_keep_tidy(is_over))
         try:
-            yield
+            async with self._leases.kept():
+                yield
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.wait(loops)
+            is_over.set()
+            await tidying
 
-    async def _look_after_claims(self) -> None:
-        """Renew the leases, and stop what was cancelled or is no longer ours."""
-        running = [execution for execution in self._running.values() if not execution.is_overdue]
-        try:
-            await self._renew(running)
-            claims = await in_thread(lifecycle.held, [execution.command for execution in running])
-            for execution in running:
-                execution.heed(claims)
-        finally:
-            for execution in running:
-                if execution.lease_ends < _now():  # without the database, the clock decides
-                    execution.stop(Stop.LOST)
 
-    async def _renew(self, running: list[Execution]) -> None:
-        now = _now()
-        if now - self._renewed_at < settings.COMMAND_LEASE_SECONDS / 3:
-            return
-        await in_thread(lifecycle.renew, [execution.command for execution in running])
-        self._renewed_at = now
-        for execution in running:
-            execution.lease_ends = now + settings.COMMAND_LEASE_SECONDS
+async def _keep_tidy(is_over: asyncio.Event) -> None:
+    while not is_over.is_set():
+        await _survive(in_thread(_tidy))
+        await _rung(is_over)
 
 
 def _tidy() -> None:
@@ -147,23 +128,10 @@ def _tidy() -> None:
     lifecycle.sweep()
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def _repeat(work: Callable[[], Awaitable[None]], bell: asyncio.Event) -> None:
-    while True:
-        bell.clear()
-        await _survive(work())
-        await _rung(bell)
-
-
 async def _rung(bell: asyncio.Event) -> None:
     """Wait for the bell, or the time after which one looks without it."""
-    shortest = min(settings.COMMAND_LEASE_SECONDS, settings.VEHICLE_PRESENCE_SECONDS)
-    seconds = min(POLL_SECONDS, shortest / 4)
     with suppress(TimeoutError):
-        async with asyncio.timeout(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
+        async with asyncio.timeout(poll_seconds()):
             await bell.wait()
 
 

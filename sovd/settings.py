@@ -6,6 +6,7 @@ start, with one line that says what to set.
 """
 
 import os
+import re
 import sys
 from contextlib import suppress
 from datetime import timedelta
@@ -155,6 +156,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "sovd.middleware.DatabaseAway",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "sovd.urls"
@@ -294,6 +296,23 @@ MOCK_VEHICLE_TIMEOUT_RATE = number("MOCK_VEHICLE_TIMEOUT_RATE", 0, most=1)
 MOCK_VEHICLE_UNREACHABLE_RATE = number("MOCK_VEHICLE_UNREACHABLE_RATE", 0, most=1)
 MOCK_VEHICLE_MALFORMED_RATE = number("MOCK_VEHICLE_MALFORMED_RATE", 0, most=1)
 MOCK_VEHICLE_SEED = whole("MOCK_VEHICLE_SEED", 0)
+
+
+# --- For tests alone
+
+FAILPOINT = "(before_send|after_send|before_commit|after_commit|after_publish)=(kill|cut)@([0-9]+)"
+
+
+def failpoints(name: str) -> dict[tuple[str, int], str]:
+    """The action at a point and at the how manieth time: see commands/failpoints.py."""
+    given = [re.fullmatch(FAILPOINT, item) for item in listed(name)]
+    if None in given:
+        refuse(f"{name} must be a list of such as after_commit=kill@2; leave it unset")
+    return {(match[1], int(match[3])): match[2] for match in given if match}
+
+
+FAILPOINTS = failpoints("FAILPOINTS")
+VEHICLE_JOURNAL_DIR = text("VEHICLE_JOURNAL_DIR")
 
 # --- Metrics and logs
 
