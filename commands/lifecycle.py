@@ -138,7 +138,6 @@ def fail(command: Command, code: str, message: str) -> None:
 
 def time_out(command: Command, message: str) -> None:
     _end_with_error(command, Status.TIMED_OUT, ErrorCode.VEHICLE_TIMEOUT, message)
-    metrics.command_timeouts.inc()
 
 
 def expire(command: Command) -> None:
@@ -209,6 +208,7 @@ def release_lapsed(command: Command) -> None:
         _end_with_error(
             command, Status.FAILED, ErrorCode.WORKER_LOST, message, lapsed, lost_workers=lost
         )
+    metrics.leases_taken_over.inc()
 
 
 def _may_be_repeated(command: Command) -> bool:
@@ -347,10 +347,7 @@ def _ours(command: Command) -> Any:
 
 
 def _append(command: Command, number: int, told: list[tuple[Kind, dict[str, Any]]]) -> None:
-    log = [_event(command, number + offset, what) for offset, what in enumerate(told)]
-    _record(log)
-    if events.is_terminal(log[-1].payload):
-        transaction.on_commit(lambda: _count_end(command, log[-1]), robust=True)
+    _record([_event(command, number + offset, what) for offset, what in enumerate(told)])
 
 
 def _event(command: Command, number: int, told: tuple[Kind, dict[str, Any]]) -> Event:
@@ -362,6 +359,7 @@ def _record(log: list[Event]) -> None:
     Event.objects.bulk_create(log)
     transaction.on_commit(lambda: failpoints.reached("after_commit"))
     transaction.on_commit(lambda: _publish(log), robust=True)
+    transaction.on_commit(lambda: _count(log), robust=True)
 
 
 def _publish(log: list[Event]) -> None:
@@ -374,7 +372,6 @@ def _ring_workers(kind: str) -> None:
     transaction.on_commit(lambda: bell.ring(WORKERS, {"type": kind}), robust=True)
 
 
-def _count_end(command: Command, event: Event) -> None:
-    metrics.commands_executed.labels(event.payload["status"]).inc()
-    seconds = (event.created_at - command.submitted_at).total_seconds()
-    metrics.command_execution_duration.observe(max(0, seconds))
+def _count(log: list[Event]) -> None:
+    for event in log:
+        metrics.count(event)

@@ -13,6 +13,7 @@ django.setup(set_prefix=False)
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from commands import metrics_port, scrape  # noqa: E402
 from commands.doorbell import bell  # noqa: E402
 from commands.stream.consumer import NoSuchStream, ResponseConsumer  # noqa: E402
 
@@ -32,6 +33,9 @@ websocket_urlpatterns = [
     re_path("", NoSuchStream.as_asgi()),
 ]
 _router = ProtocolTypeRouter({"http": Handler(), "websocket": URLRouter(websocket_urlpatterns)})
+
+
+metrics_port.serve("WEB_METRICS_PORT", scrape.page, problem=str)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -32,6 +32,17 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def secret(name: str) -> str:
+    """From the variable, or from the file that the variable with _FILE behind its name names."""
+    file = text(f"{name}_FILE")
+    if text(name) or not file:
+        return text(name)
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeError) as error:
+        refuse(f"{name}_FILE={file} cannot be read ({error})")
+
+
 def listed(name: str) -> list[str]:
     return [item.strip() for item in text(name).split(",") if item.strip()]
 
@@ -62,7 +73,7 @@ def switch(name: str, default: bool) -> bool:
 
 
 def address(name: str, schemes: set[str], form: str) -> str:
-    url = text(name)
+    url = secret(name)
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in schemes and parts.port != 0
@@ -111,7 +122,7 @@ def kept_secret_key(path: Path) -> str:
     return path.read_text()
 
 
-SECRET_KEY = text("SECRET_KEY")
+SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
 if not SECRET_KEY and EMBEDDED:
     SECRET_KEY = kept_secret_key(VAR_DIR / "secret_key")
@@ -146,6 +157,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
+    "sovd.middleware.probes",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -290,6 +302,8 @@ COMMAND_LEASE_SECONDS = number("COMMAND_LEASE_SECONDS", 30, least=1)
 STREAM_POLL_SECONDS = number("STREAM_POLL_SECONDS", 3, least=0.05)
 WORKER_CONCURRENCY = whole("WORKER_CONCURRENCY", 32, least=1, most=10_000)
 WORKER_METRICS_PORT = whole("WORKER_METRICS_PORT", 0, most=65_535)
+WEB_METRICS_PORT = whole("WEB_METRICS_PORT", 0, most=65_535)
+METRICS_TOKEN = secret("METRICS_TOKEN")
 VEHICLE_PRESENCE_SECONDS = number("VEHICLE_PRESENCE_SECONDS", 30, least=1)
 MOCK_VEHICLE_LATENCY_SECONDS = number("MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
 MOCK_VEHICLE_TIMEOUT_RATE = number("MOCK_VEHICLE_TIMEOUT_RATE", 0, most=1)

@@ -70,6 +70,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         if not origin_is_ours(self.scope):
+            metrics.stream_refusals.labels(metrics.FOREIGN_ORIGIN).inc()
             await self.close()
             return
         try:
@@ -116,6 +117,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                         return
 
     async def _refuse(self, refusal: Refusal) -> None:
+        metrics.stream_refusals.labels(refusal.error_code).inc()
         command_id = self.scope["url_route"]["kwargs"]["command_id"]
         frame = events.socket_error(command_id, refusal.error_code, str(refusal))
         await self.send(text_data=events.encode(frame))
