@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test format lint stack lock clean
+.PHONY: run test test-monitoring format lint stack lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -12,6 +12,11 @@ run: .venv/installed
 test: lint
 	$(BIN)/pytest
 	$(BIN)/pytest --embedded -m embedded
+
+# Two minutes: a real Prometheus, each fault really caused, each alert seen to come and go.
+test-monitoring: .venv/installed-dev
+	@command -v prometheus promtool >/dev/null || dev/install-prometheus
+	$(BIN)/pytest --embedded monitoring
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --quiet --fix .

@@ -33,7 +33,7 @@ from prometheus_client.registry import Collector
 from commands.models import Command, Status
 from vehicles.models import Vehicle
 
-ASK_SECONDS = 2.0  # a scrape does not wait as long as the connection pool would
+ASK_SECONDS = 1.0  # a scrape does not wait as long as the connection pool would
 MOST_COUNTED = 10_000  # of what waits or runs: beyond, the exact number says nothing more
 _asking = ThreadPoolExecutor(1, thread_name_prefix="metrics")
 

@@ -107,15 +107,23 @@ def test_the_data_of_postgres_outlive_its_container(services: dict[str, Any]) ->
 
 
 def test_prometheus_asks_where_the_services_listen(services: dict[str, Any]) -> None:
-    web = services["web"]["command"]
     ports = {
-        "web": web[web.index("-p") + 1],
-        "worker": services["worker"]["environment"]["WORKER_METRICS_PORT"],
+        name: int(services[name]["environment"][f"{name.upper()}_METRICS_PORT"])
+        for name in ("web", "worker")
     }
     jobs = yaml.safe_load((BASE / "prometheus.yml").read_text())["scrape_configs"]
     assert {job.get("metrics_path", "/metrics") for job in jobs} == {"/metrics"}
-    targets = {target for job in jobs for own in job["static_configs"] for target in own["targets"]}
-    assert targets == {f"{name}:{port}" for name, port in ports.items()}
+    asked = [dns for job in jobs for dns in job["dns_sd_configs"]]
+    assert {name: dns["port"] for dns in asked for name in dns["names"]} == ports
+
+
+def test_the_metrics_ports_are_for_the_network_behind(services: dict[str, Any]) -> None:
+    published = {
+        (name, port["target"])
+        for name, service in services.items()
+        for port in service.get("ports", [])
+    }
+    assert published == {("web", 8000), ("prometheus", 9090)}
 
 
 def test_prometheus_reads_our_file(services: dict[str, Any]) -> None:
