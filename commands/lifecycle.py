@@ -28,7 +28,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from commands import events, failpoints, metrics
+from commands import events, failpoints, log_lines, metrics
 from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
 from commands.models import TERMINAL, Command, ErrorCode, Event, Kind, Status
@@ -359,7 +359,7 @@ def _record(log: list[Event]) -> None:
     Event.objects.bulk_create(log)
     transaction.on_commit(lambda: failpoints.reached("after_commit"))
     transaction.on_commit(lambda: _publish(log), robust=True)
-    transaction.on_commit(lambda: _count(log), robust=True)
+    transaction.on_commit(lambda: _tell(log), robust=True)
 
 
 def _publish(log: list[Event]) -> None:
@@ -372,6 +372,7 @@ def _ring_workers(kind: str) -> None:
     transaction.on_commit(lambda: bell.ring(WORKERS, {"type": kind}), robust=True)
 
 
-def _count(log: list[Event]) -> None:
+def _tell(log: list[Event]) -> None:
     for event in log:
         metrics.count(event)
+        log_lines.log(event)

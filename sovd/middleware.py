@@ -4,9 +4,12 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import empty
+from django_structlog.signals import bind_extra_request_finished_metadata
 
 from sovd.exceptions import DATABASE_AWAY, Unavailable
 from sovd.health import PROBES
@@ -30,6 +33,14 @@ def probes(get_response: Any) -> Any:
         return await sync_to_async(view, thread_sensitive=False)(request)
 
     return answer_async if iscoroutinefunction(get_response) else answer
+
+
+@receiver(bind_extra_request_finished_metadata)
+def name_the_user(request: HttpRequest, log_kwargs: dict[str, Any], **kwargs: Any) -> None:
+    """If somebody has asked for the user: the log alone is no reason to ask the database."""
+    user: Any = getattr(request, "user", None)
+    if user is not None and getattr(user, "_wrapped", user) is not empty:
+        log_kwargs["user_id"] = user.pk
 
 
 class RefuseNul(MiddlewareMixin):

@@ -5,6 +5,7 @@ in-memory channel layer serve one process. Production: both are set. Anything be
 start, with one line that says what to set.
 """
 
+import logging
 import os
 import re
 import sys
@@ -17,6 +18,8 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.management.utils import get_random_secret_key
+
+from sovd import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").exists():
@@ -155,11 +158,13 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_structlog",
 ]
 MIDDLEWARE = [
     "sovd.middleware.probes",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "sovd.middleware.RefuseNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -343,16 +348,7 @@ else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        # Under DEBUG Django logs every request and every 4xx by handlers of its own.
-        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        "django.channels.server": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configuration(readable=DEBUG)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request: when it has finished
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # it would ask the database for it: see sovd.middleware

@@ -1,18 +1,19 @@
 """The WebSocket edge: who asks, for which command, after what. Then it forwards, and only reads."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+import structlog
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.utils import timezone
 from rest_framework.exceptions import APIException
+from structlog.contextvars import bind_contextvars
 
 from commands import events, metrics
 from commands.authentication import TokenAuthentication
@@ -21,7 +22,7 @@ from commands.stream.connections import Connections
 from commands.stream.subscription import Revoked, Subscription
 from commands.threads import in_thread
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
 MAX_CLIENT_FRAMES_PER_MINUTE = 60
@@ -67,6 +68,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             if self._forwarding:
                 self._forwarding.cancel()
                 await asyncio.wait([self._forwarding])
+                logger.info("stream_closed")
 
     async def connect(self) -> None:
         if not origin_is_ours(self.scope):
@@ -80,6 +82,9 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._refuse(refusal)
         else:
             await self.accept()
+            subscription = opening.subscription
+            bind_contextvars(command_id=str(subscription.command_id), user_id=subscription.user_id)
+            logger.info("stream_opened", after=subscription.position)
             self._forwarding = asyncio.create_task(self._forward(opening))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -101,7 +106,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             except Revoked:
                 await self._refuse(unauthenticated("The user is no longer active."))
             except Exception:
-                logger.exception("The stream %s failed", self.scope["path"])
+                logger.exception("stream_failed")
                 await self.close(1011)
             else:
                 await self.close(FINISHED)
@@ -118,6 +123,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _refuse(self, refusal: Refusal) -> None:
         metrics.stream_refusals.labels(refusal.error_code).inc()
+        logger.info("stream_refused", reason=refusal.error_code, path=self.scope["path"])
         command_id = self.scope["url_route"]["kwargs"]["command_id"]
         frame = events.socket_error(command_id, refusal.error_code, str(refusal))
         await self.send(text_data=events.encode(frame))
@@ -152,7 +158,7 @@ def open_stream(scope: dict[str, Any]) -> Opening:
         user, seconds = _authenticate(_token(scope, query))
         command = _find_command(user, scope["url_route"]["kwargs"]["command_id"])
     except DatabaseError as error:
-        logger.warning("A stream cannot be opened (%s)", str(error).strip())
+        logger.warning("stream_not_opened", error=str(error).strip())
         message = "The database does not answer. Connect again in a few seconds."
         raise Refusal(TRY_AGAIN_LATER, "unavailable", message) from error
     after = _after(query, command)
