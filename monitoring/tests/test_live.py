@@ -14,11 +14,18 @@ from websockets.sync.client import connect
 
 from commands.events import group_of
 from dev.servers import scratch_directory
-from monitoring.tests.prometheus import WINDOW, Prometheus, prometheus
+from monitoring.tests.prometheus import (
+    BASE,
+    WINDOW,
+    Prometheus,
+    at_the_window_of_a_test,
+    prometheus,
+)
 from monitoring.tests.stack import FAULTY, TOPOLOGIES, Stack, Topology, containers
 from sovd.tests.processes import SECONDS, until
 from sovd.tests.test_processes import OFFLINE, VINS, Site, frames_of
 
+DASHBOARDS = BASE / "monitoring" / "grafana" / "dashboards"
 CONNECTED = VINS[:-1]
 
 
@@ -220,3 +227,28 @@ def test_streams_are_refused(stack: Stack, watching: Prometheus) -> None:
     command_id = stack.site.submit()
     while "StreamsRefused" not in watching.firing():
         refuse(stack.site, command_id)
+
+
+# --- What is drawn
+
+
+def drawn() -> dict[str, str]:
+    """The expression of each panel, by dashboard, title and number."""
+    boards = [json.loads(file.read_text()) for file in sorted(DASHBOARDS.glob("*.json"))]
+    return {
+        f"{board['title']}: {panel['title']} {target['refId']}": target["expr"]
+        for board in boards
+        for panel in board["panels"]
+        for target in panel["targets"]
+    }
+
+
+def test_every_panel_has_something_to_draw(stack: Stack, watching: Prometheus) -> None:
+    with load(stack.site):
+        for panel, expression in drawn().items():
+            print(panel, expression)  # noqa: T201 - the last one is shown if it has no data
+            has_data(watching, at_the_window_of_a_test(expression))
+
+
+def has_data(watching: Prometheus, expression: str) -> None:
+    until(lambda: watching.query(expression))
