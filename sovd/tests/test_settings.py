@@ -48,6 +48,7 @@ SHOW = (
         ("MOCK_VEHICLE_TIMEOUT_RATE", {"MOCK_VEHICLE_TIMEOUT_RATE": "1.5"}),
         ("WORKER_METRICS_PORT", {"WORKER_METRICS_PORT": "65536"}),
         ("WORKER_CONCURRENCY", {"WORKER_CONCURRENCY": "2.5"}),
+        ("SECRET_KEY_FILE", PRODUCTION | {"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}),
         ("SOVD_VAR_DIR", {"SOVD_VAR_DIR": "/dev/null/var"}),
     ],
 )
@@ -99,6 +100,16 @@ def test_production(tmp_path: Path) -> None:
     assert allowed_hosts == ["sovd.example.com", "localhost"]
     assert options["sslmode"] == "require"
     assert options["pool"]["max_size"] == 20
+
+
+def test_secrets_from_files(tmp_path: Path) -> None:
+    given = dict(PRODUCTION)
+    for name in ("SECRET_KEY", "DATABASE_URL"):
+        (tmp_path / name).write_text(given.pop(name) + "\n")
+        given[f"{name}_FILE"] = str(tmp_path / name)
+    _, secret_key, _, options = shown(run(*SHOW, **given))
+    assert secret_key == PRODUCTION["SECRET_KEY"]
+    assert "pool" in options
 
 
 def test_a_short_command_leaves_nothing_in_the_metrics_directory(tmp_path: Path) -> None:
