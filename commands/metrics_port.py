@@ -14,7 +14,11 @@ from django.conf import settings
 from prometheus_client import CONTENT_TYPE_LATEST
 
 
-def serve(setting: str, page: Callable[[], bytes], problem: Callable[[], str]) -> None:
+def no_problem() -> str:
+    return ""
+
+
+def serve(setting: str, page: Callable[[], bytes], problem: Callable[[], str] = no_problem) -> None:
     """On the port that the setting of this name gives; 0 is none."""
     port = getattr(settings, setting)
     if not port:

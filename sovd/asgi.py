@@ -38,7 +38,7 @@ _router = ProtocolTypeRouter({"http": Handler(), "websocket": URLRouter(websocke
 
 
 AccessLogGenerator.write_entry = logs.write_access_entry
-metrics_port.serve("WEB_METRICS_PORT", scrape.page, problem=str)
+metrics_port.serve("WEB_METRICS_PORT", scrape.page)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
