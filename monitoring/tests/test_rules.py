@@ -30,13 +30,26 @@ def test_the_metrics_are_named_by_the_conventions(transactional_db: None) -> Non
     assert promtool("check", "metrics", given=Client().get("/metrics").content.decode()) == ""
 
 
-def alerts() -> list[str]:
+@pytest.mark.parametrize("document", ["README.md", "docs/monitoring.md", "docs/production.md"])
+def test_the_documents_name_metrics_that_are_there(document: str, transactional_db: None) -> None:
+    page = Client().get("/metrics").content.decode()
+    known = {*re.findall(r"^# HELP (\S+)", page, re.MULTILINE), *rules("record")}
+    named = {*re.findall(r"\b(?:sovd[:_][\w:]+|\w+_(?:total|active))\b", text_of(document))}
+    assert named
+    assert named <= known
+
+
+def text_of(document: str) -> str:
+    return (BASE / document).read_text()
+
+
+def rules(kind: str) -> list[str]:
     groups = yaml.safe_load(RULES.read_text())["groups"]
-    return [rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule]
+    return [rule[kind] for group in groups for rule in group["rules"] if kind in rule]
 
 
-@pytest.mark.parametrize("alert", alerts())
+@pytest.mark.parametrize("alert", rules("alert"))
 def test_each_alert_is_explained_unit_tested_and_caused(alert: str) -> None:
-    assert f"### {alert}\n" in (BASE / "docs" / "monitoring.md").read_text()
-    assert re.search(rf"alertname: {alert}\b", (BASE / "monitoring" / "rules.test.yml").read_text())
-    assert f'"{alert}"' in (BASE / "monitoring" / "tests" / "test_live.py").read_text()
+    assert f"### {alert}\n" in text_of("docs/monitoring.md")
+    assert re.search(rf"alertname: {alert}\b", text_of("monitoring/rules.test.yml"))
+    assert f'"{alert}"' in text_of("monitoring/tests/test_live.py")

@@ -113,6 +113,17 @@ def test_not_ready_before_the_migrations(transactional_db: None) -> None:
     assert Client().get("/readyz").status_code == 200
 
 
+@pytest.mark.embedded
+def test_not_ready_before_the_first_migration(transactional_db: None) -> None:
+    check_migrated.cache_clear()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO away")
+        try:
+            assert Client().get("/readyz").json()["problems"].keys() == {"migrations"}
+        finally:
+            cursor.execute("ALTER TABLE away RENAME TO django_migrations")
+
+
 def test_not_ready_when_messages_are_taken_and_not_brought(
     transactional_db: None, settings: Any
 ) -> None:
