@@ -224,8 +224,9 @@ else:
         "min_size": 1,
         "max_size": DATABASE_POOL_SIZE,
         # Its own are 30 and 300 seconds, the latter with ever longer pauses: after an outage of
-        # a minute it would not look again for another minute.
-        "timeout": 10,
+        # a minute it would not look again for another minute. And a socket whose opening takes
+        # five seconds is dropped by daphne without a word.
+        "timeout": 4,
         "reconnect_timeout": 10,
     }
     asked = database.get("OPTIONS", {})  # the query of the URL, such as ?sslmode=require
@@ -334,8 +335,10 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"without_traceback": {"()": "sovd.logs.WithoutTraceback"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
+        "channels_redis.pubsub": {"filters": ["without_traceback"]},  # when Redis goes away
         # Under DEBUG Django logs every request and every 4xx by handlers of its own.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
         "django.channels.server": {"level": "WARNING"},
