@@ -65,9 +65,10 @@ def submit(user: User, vehicle: Vehicle, command_name: str, params: dict[str, An
             command_name=command_name,
             command_params=params,
             submitted_by=user,
-            expires_at=timezone.now() + expires,
+            expires_at=Now() + expires,
             last_sequence_number=1,
         )
+        command.expires_at = command.submitted_at + expires  # what it is: one Now() a transaction
         _append(command, 1, [events.status(Status.PENDING)])
         _ring_workers("command.pending")
     return command

@@ -97,6 +97,8 @@ REFUSALS = [
     "bad_request",
     "token_expired",
     "unavailable",
+    "frame_too_large",
+    "too_many_frames",
 ]
 
 for status in TERMINAL:

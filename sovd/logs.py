@@ -64,8 +64,10 @@ def configuration(readable: bool) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"line": line},
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"without_traceback": {"()": WithoutTraceback}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
+            "channels_redis.pubsub": {"filters": ["without_traceback"]},  # when Redis goes away
             # By their own handlers, uvicorn's would write past the redaction.
             **{name: {"handlers": [], "propagate": True} for name in UVICORN},
             # Under DEBUG Django logs every request and every 4xx by handlers of its own.
@@ -91,3 +93,13 @@ def write_access_entry(
 ) -> None:
     """In place of daphne's own, which prints the query with its token, past all this."""
     logging.getLogger("daphne.access").info("%s %s", host, request)
+
+
+class WithoutTraceback(logging.Filter):
+    """A server that is away is news of one line, also from a library that shows its whole stack."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info:
+            record.msg, record.args = f"{record.getMessage()} ({record.exc_info[1]!r})", ()
+            record.exc_info = record.exc_text = None
+        return True

@@ -55,9 +55,13 @@ def told(command: Command) -> list[Any]:
 def test_submit(command: Command) -> None:
     assert told(command) == ["pending"]
     assert (command.status, command.last_sequence_number) == ("pending", 1)
-    assert command.expires_at - command.submitted_at == pytest.approx(
-        timedelta(seconds=300), abs=timedelta(seconds=5)
-    )
+    assert command.expires_at - command.submitted_at == timedelta(seconds=300)
+
+
+@pytest.mark.embedded
+def test_what_the_api_says_of_expiry_is_what_is_stored(operator: User, vehicle: Vehicle) -> None:
+    submitted = lifecycle.submit(operator, vehicle, "ReadDTC", {"ecuAddress": "0x10"})
+    assert submitted.expires_at == row(submitted).expires_at
 
 
 @pytest.mark.embedded
