@@ -2,12 +2,15 @@
 
 import logging
 
+from redis import RedisError
+
 
 class WithoutTraceback(logging.Filter):
     """A server that is away is news of one line, also from a library that shows its whole stack."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info:
-            record.msg, record.args = f"{record.getMessage()} ({record.exc_info[1]!r})", ()
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, RedisError | OSError):
+            record.msg, record.args = f"{record.getMessage()} ({error!r})", ()
             record.exc_info = record.exc_text = None
         return True

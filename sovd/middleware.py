@@ -5,7 +5,8 @@ from urllib.parse import parse_qsl
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
-from sovd.exceptions import DATABASE_AWAY, Unavailable
+from commands.threads import CONNECTION_LOST
+from sovd.exceptions import Unavailable
 
 NUL = "\x00"
 
@@ -33,7 +34,7 @@ class DatabaseAway(MiddlewareMixin):
     """A page that the database keeps from being made says so, where Django would answer 500."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, DATABASE_AWAY):
+        if not isinstance(error, CONNECTION_LOST):
             return None
         told = Unavailable.because(error, request.method)
         headers = {"Retry-After": str(told.wait)}

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from prometheus_client import start_http_server
 
 from commands.metrics import registry
+from commands.threads import CONNECTION_LOST
 from commands.worker import Worker
 from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
@@ -26,7 +27,10 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if settings.WORKER_METRICS_PORT:
             self._serve_metrics(settings.WORKER_METRICS_PORT)
-        asyncio.run(self._work(options["drain"]))
+        try:
+            asyncio.run(self._work(options["drain"]))
+        except CONNECTION_LOST as error:
+            raise CommandError(f"The database does not answer: {str(error).strip()}") from error
 
     async def _work(self, drain: bool) -> None:
         worker = Worker(journalled(MockVehicle.from_settings()))
