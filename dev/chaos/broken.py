@@ -98,6 +98,18 @@ def writes_without_fence() -> None:
 
 
 @variant
+def repeats_what_must_not_be() -> None:
+    """Every command of a lost worker goes back into the line."""
+    lifecycle._may_be_repeated = lambda command: True
+
+
+@variant
+def never_renews() -> None:
+    """A lease is as long as a command may take."""
+    lifecycle.renew = lambda commands: None
+
+
+@variant
 def rings_before_the_commit() -> None:
     """The bell tells of what may never come to be."""
     publish = lifecycle._publish
