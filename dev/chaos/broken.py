@@ -56,7 +56,7 @@ def forwards_without_replay() -> None:
 def claims_without_guard() -> None:
     """SELECT, then UPDATE, and nothing between them: two workers find the same row."""
 
-    def claim(limit: int) -> list[Any]:
+    def claim(limit: int, has_suspect: bool = False) -> list[Any]:
         commands = list(models.Command.objects.claimable().select_related("vehicle")[:limit])
         time.sleep(0.05)
         return [command for command in commands if is_taken(command)]
