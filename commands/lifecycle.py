@@ -23,7 +23,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -31,7 +31,7 @@ from django.utils import timezone
 from commands import events, failpoints, log_lines, metrics
 from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
-from commands.models import TERMINAL, Command, ErrorCode, Event, Kind, Status
+from commands.models import MOST_LOST_WORKERS, TERMINAL, Command, ErrorCode, Event, Kind, Status
 from vehicles.models import Vehicle
 
 MOVES = {
@@ -39,8 +39,6 @@ MOVES = {
     Status.IN_PROGRESS: TERMINAL - {Status.EXPIRED} | {Status.PENDING},
 }
 logger = logging.getLogger(__name__)
-
-MOST_LOST_WORKERS = 3  # after so many, the command is taken for what kills them
 
 ALWAYS = Q()
 UNCLAIMED = {"claim_token": None, "lease_expires_at": None}
@@ -68,18 +66,24 @@ def submit(user: User, vehicle: Vehicle, command_name: str, params: dict[str, An
             expires_at=Now() + expires,
             last_sequence_number=1,
         )
-        command.expires_at = command.submitted_at + expires  # what it is: one Now() a transaction
+        command.expires_at = command.submitted_at + expires  # as stored: one Now() a statement
         _append(command, 1, [events.status(Status.PENDING)])
         _ring_workers("command.pending")
     return command
 
 
-def claim(limit: int) -> list[Command]:
-    """Take up to `limit` commands, each the first in line of its vehicle, under one token."""
+def claim(limit: int, has_suspect: bool = False) -> list[Command]:
+    """Take up to `limit` commands, each the first in line of its vehicle, under one token.
+
+    One suspect at a time: `has_suspect` says that the claimer has one already.
+    """
     try:
         with transaction.atomic():
             queue = Command.objects.claimable().select_related("vehicle")
-            commands = list(queue.select_for_update(skip_locked=True, of=("self",))[:limit])
+            queue = queue.unsuspected() if has_suspect else queue
+            rows = queue.select_for_update(skip_locked=True, of=("self",))[:limit]
+            suspects = [command for command in rows if command.is_suspect]
+            commands = [command for command in rows if command not in suspects[1:]]
             if commands:
                 _take(commands)
             return commands
@@ -203,7 +207,7 @@ def release_lapsed(command: Command) -> None:
         _give_back(command, lapsed, lost_workers=lost)
     else:
         message = (
-            f"{lost} workers were lost while they carried it out, so it is given to no other. "
+            f"{lost} workers were lost while they had it, so it is given to no other. "
             "Look into their logs before you send it again."
         )
         _end_with_error(
@@ -257,8 +261,12 @@ def sweep(limit: int = 100) -> None:
 
 
 def _unless_moved(move: Callable[[Command], None], command: Command) -> None:
-    with suppress(LostClaim):  # another worker's sweep was faster, or the owner came back
+    try:
         move(command)
+    except LostClaim:
+        pass  # another worker's sweep was faster, or the owner came back
+    except OperationalError as error:
+        logger.warning("%s has to wait for the next sweep (%s)", command, str(error).strip())
 
 
 def _held(commands: list[Command]) -> Any:

@@ -14,7 +14,7 @@ from commands import lifecycle, metrics
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
 from commands.leases import Leases, poll_seconds
-from commands.threads import in_thread
+from commands.threads import CONNECTION_LOST, in_thread
 from vehicles.connector import Connector
 from vehicles.models import Vehicle
 
@@ -52,7 +52,7 @@ class Worker:
         await in_thread(_tidy)
         async with self._house_kept():
             was_busy = True
-            while not self._is_stopping and (await self._claim() or was_busy):
+            while not self._is_stopping and (await self._has_claimed() or was_busy):
                 was_busy = bool(self._running)
                 if self._running:
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
@@ -70,10 +70,21 @@ class Worker:
 
     # --- Claiming
 
+    async def _has_claimed(self) -> bool:
+        """Also True when it is not known: then one has to look again."""
+        try:
+            return await self._claim() > 0
+        except CONNECTION_LOST as error:
+            logger.warning("The database refused a claim (%s)", str(error).strip())
+            await asyncio.sleep(poll_seconds())
+            return True
+
     async def _claim(self) -> int:
         free = settings.WORKER_CONCURRENCY - len(self._running)
         lease_ends = monotonic() + settings.COMMAND_LEASE_SECONDS
-        commands = await in_thread(lifecycle.claim, free) if free else []
+        # What has cost so many workers runs alone among its like, or it would take them with it.
+        has_suspect = any(execution.command.is_suspect for execution in self._running.values())
+        commands = await in_thread(lifecycle.claim, free, has_suspect) if free else []
         for command in commands:
             self._start(Execution(command, self._connector, lease_ends))
         return len(commands)
@@ -99,7 +110,7 @@ class Worker:
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "command.cancel":
-            self._leases.look()
+            self._leases.look_now()
         else:
             self._bell.set()
 

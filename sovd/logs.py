@@ -10,6 +10,7 @@ import sys
 from typing import Any
 
 import structlog
+from redis import RedisError
 from structlog.typing import Processor, WrappedLogger
 
 # A whole token, its place in a query or a header, and whatever a client hangs to a stream's path.
@@ -99,7 +100,8 @@ class WithoutTraceback(logging.Filter):
     """A server that is away is news of one line, also from a library that shows its whole stack."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info:
-            record.msg, record.args = f"{record.getMessage()} ({record.exc_info[1]!r})", ()
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, RedisError | OSError):
+            record.msg, record.args = f"{record.getMessage()} ({error!r})", ()
             record.exc_info = record.exc_text = None
         return True

@@ -11,7 +11,8 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import empty
 from django_structlog.signals import bind_extra_request_finished_metadata
 
-from sovd.exceptions import DATABASE_AWAY, Unavailable
+from commands.threads import CONNECTION_LOST
+from sovd.exceptions import Unavailable
 from sovd.health import PROBES
 
 NUL = "\x00"
@@ -66,7 +67,7 @@ class DatabaseAway(MiddlewareMixin):
     """A page that the database keeps from being made says so, where Django would answer 500."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, DATABASE_AWAY):
+        if not isinstance(error, CONNECTION_LOST):
             return None
         told = Unavailable.because(error, request.method)
         headers = {"Retry-After": str(told.wait)}

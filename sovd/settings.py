@@ -232,9 +232,7 @@ if EMBEDDED:
         }
     }
 else:
-    database = environ.Env.db_url_config(
-        DATABASE_URL, engine="django_prometheus.db.backends.postgresql"
-    )
+    database = environ.Env.db_url_config(DATABASE_URL, engine="sovd.postgres")
     if not database["NAME"]:
         refuse("DATABASE_URL names no database: it must end with /name")
     pool = {
@@ -324,7 +322,7 @@ FAILPOINT = "(before_send|after_send|before_commit|after_commit|after_publish)=(
 
 
 def failpoints(name: str) -> dict[tuple[str, int], str]:
-    """The action at a point and at the how manieth time: see commands/failpoints.py."""
+    """The action at a point, and at which time: see commands/failpoints.py."""
     given = [re.fullmatch(FAILPOINT, item) for item in listed(name)]
     if None in given:
         refuse(f"{name} must be a list of such as after_commit=kill@2; leave it unset")

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from django.db import Error as DatabaseError
 from commands import metrics
 from commands.doorbell import Listener
 from commands.events import Line, group_of, line_of, read_message
+from commands.jitter import jittered
 from commands.models import Command, Event
 from commands.stream.subscription import Subscription
 from commands.threads import in_thread
@@ -114,7 +114,7 @@ class Connections:
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
-            await asyncio.sleep(seconds * random.uniform(0.75, 1.25))  # noqa: S311
+            await asyncio.sleep(jittered(seconds))
             try:
                 await work()
             except DatabaseError as error:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections import deque
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from django.db import Error as DatabaseError
 
 from commands import metrics
 from commands.events import Line, line_of
+from commands.jitter import jittered
 from commands.models import Event
 from commands.threads import in_thread
 
@@ -100,7 +100,7 @@ class Subscription:
                 page = await in_thread(read_log, self.command_id, self.position)
             except DatabaseError as error:
                 logger.warning("The log cannot be read (%s)", str(error).strip())
-                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+                await asyncio.sleep(jittered(RETRY_SECONDS))
             else:
                 self.is_behind |= len(page) == PAGE_LINES
                 return page

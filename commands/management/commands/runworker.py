@@ -3,9 +3,10 @@ import signal
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from commands import metrics_port, scrape
+from commands.threads import CONNECTION_LOST
 from commands.worker import Worker, worker_problem
 from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
@@ -24,7 +25,10 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         metrics_port.serve("WORKER_METRICS_PORT", scrape.page_of_processes, worker_problem)
-        asyncio.run(self._work(options["drain"]))
+        try:
+            asyncio.run(self._work(options["drain"]))
+        except CONNECTION_LOST as error:
+            raise CommandError(f"The database does not answer: {str(error).strip()}") from error
 
     async def _work(self, drain: bool) -> None:
         worker = Worker(journalled(MockVehicle.from_settings()))
