@@ -155,10 +155,22 @@ def test_vehicles_do_not_answer_and_workers_are_lost(stack: Stack, watching: Pro
     with load(stack.site):
         fires(watching, "CommandsFail", "VehiclesDoNotAnswer")
         assert watching.total("sovd_command_timeout_total") > 0
+        until(lambda: are_frozen_at_work(stack))
         stack.kill_workers()
         stack.start_workers()
         until(lambda: watching.total("sovd_leases_taken_over_total") > 0)
         until(lambda: not watching.firing())
+
+
+def are_frozen_at_work(stack: Stack) -> bool:
+    """Between two commands they go on."""
+    stack.signal_workers(signal.SIGSTOP)
+    with psycopg.connect(stack.own_servers.postgres.url) as connection:
+        running = "SELECT 1 FROM commands_command WHERE status = 'in_progress'"
+        found = connection.execute(running).fetchone()
+    if not found:
+        stack.signal_workers(signal.SIGCONT)
+    return bool(found)
 
 
 def test_redis_is_away(stack: Stack, watching: Prometheus) -> None:
