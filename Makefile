@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test test-slow format lint stack chaos soak lock clean
+.PHONY: run test test-slow test-monitoring format lint stack chaos soak lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -15,6 +15,11 @@ test: lint
 
 test-slow: .venv/installed-dev
 	$(BIN)/pytest -m slow
+
+# Two minutes: a real Prometheus, each fault really caused, each alert seen to come and go.
+test-monitoring: .venv/installed-dev
+	@command -v prometheus promtool >/dev/null || dev/install-prometheus
+	$(BIN)/pytest --embedded monitoring
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --quiet --fix .

@@ -14,6 +14,7 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
+from commands import metrics
 from commands.jitter import jittered
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Bell:
                 async with asyncio.timeout(RING_SECONDS):
                     await layer.group_send(group, message)
             except Exception as error:  # noqa: BLE001 - whatever the layer raises, it is a hint
+                metrics.group_messages_failed.inc(1 + len(self._rung))
                 self._rung.clear()
                 self._note(f"The channel layer takes no messages ({error!r})")
             else:

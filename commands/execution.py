@@ -9,6 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
+from structlog.contextvars import bind_contextvars
 
 from commands import failpoints, lifecycle, plain_json
 from commands.catalogue import is_safe_to_repeat
@@ -70,6 +71,8 @@ class Execution:
             self._wait_anew()
 
     async def run(self) -> None:
+        ids = {"command_id": self.command.pk, "vehicle_id": self.command.vehicle_id}
+        bind_contextvars(**{name: str(value) for name, value in ids.items()})
         try:
             await self._run()
         except LostClaim:

@@ -28,7 +28,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from commands import events, failpoints, metrics
+from commands import events, failpoints, log_lines, metrics
 from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
 from commands.models import MOST_LOST_WORKERS, TERMINAL, Command, ErrorCode, Event, Kind, Status
@@ -143,7 +143,6 @@ def fail(command: Command, code: str, message: str) -> None:
 
 def time_out(command: Command, message: str) -> None:
     _end_with_error(command, Status.TIMED_OUT, ErrorCode.VEHICLE_TIMEOUT, message)
-    metrics.command_timeouts.inc()
 
 
 def expire(command: Command) -> None:
@@ -214,6 +213,7 @@ def release_lapsed(command: Command) -> None:
         _end_with_error(
             command, Status.FAILED, ErrorCode.WORKER_LOST, message, lapsed, lost_workers=lost
         )
+    metrics.leases_taken_over.inc()
 
 
 def _may_be_repeated(command: Command) -> bool:
@@ -356,10 +356,7 @@ def _ours(command: Command) -> Any:
 
 
 def _append(command: Command, number: int, told: list[tuple[Kind, dict[str, Any]]]) -> None:
-    log = [_event(command, number + offset, what) for offset, what in enumerate(told)]
-    _record(log)
-    if events.is_terminal(log[-1].payload):
-        transaction.on_commit(lambda: _count_end(command, log[-1]), robust=True)
+    _record([_event(command, number + offset, what) for offset, what in enumerate(told)])
 
 
 def _event(command: Command, number: int, told: tuple[Kind, dict[str, Any]]) -> Event:
@@ -371,6 +368,7 @@ def _record(log: list[Event]) -> None:
     Event.objects.bulk_create(log)
     transaction.on_commit(lambda: failpoints.reached("after_commit"))
     transaction.on_commit(lambda: _publish(log), robust=True)
+    transaction.on_commit(lambda: _tell(log), robust=True)
 
 
 def _publish(log: list[Event]) -> None:
@@ -383,7 +381,7 @@ def _ring_workers(kind: str) -> None:
     transaction.on_commit(lambda: bell.ring(WORKERS, {"type": kind}), robust=True)
 
 
-def _count_end(command: Command, event: Event) -> None:
-    metrics.commands_executed.labels(event.payload["status"]).inc()
-    seconds = (event.created_at - command.submitted_at).total_seconds()
-    metrics.command_execution_duration.observe(max(0, seconds))
+def _tell(log: list[Event]) -> None:
+    for event in log:
+        metrics.count(event)
+        log_lines.log(event)

@@ -4,13 +4,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from commands import lifecycle
+from commands import lifecycle, metrics
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
 from commands.leases import Leases, poll_seconds
@@ -19,6 +19,8 @@ from vehicles.connector import Connector
 from vehicles.models import Vehicle
 
 logger = logging.getLogger(__name__)
+
+HEALTHY_SECONDS = 30.0  # it goes through its housekeeping about once a second
 
 
 class Worker:
@@ -121,8 +123,9 @@ class Worker:
         is_over = asyncio.Event()
         tidying = asyncio.create_task(_keep_tidy(is_over))
         try:
-            async with self._leases.kept():
-                yield
+            with metrics.workers.track_inprogress():
+                async with self._leases.kept():
+                    yield
         finally:
             is_over.set()
             await tidying
@@ -137,6 +140,17 @@ async def _keep_tidy(is_over: asyncio.Event) -> None:
 def _tidy() -> None:
     Vehicle.objects.seen()
     lifecycle.sweep()
+    metrics.worker_heartbeat.set_to_current_time()
+
+
+def worker_problem() -> str:
+    """What keeps the worker of this process from working; empty if nothing does."""
+    (heartbeat,) = metrics.worker_heartbeat.collect()
+    (sample,) = heartbeat.samples
+    seconds = time() - sample.value
+    if seconds < HEALTHY_SECONDS:
+        return ""
+    return "The worker did no housekeeping lately: its log says why (is the database away?)."
 
 
 async def _rung(bell: asyncio.Event) -> None:

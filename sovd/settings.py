@@ -5,6 +5,7 @@ in-memory channel layer serve one process. Production: both are set. Anything be
 start, with one line that says what to set.
 """
 
+import logging
 import os
 import re
 import sys
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 import environ
 from django.core.management.utils import get_random_secret_key
 
+from sovd import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").exists():
     environ.Env.read_env(BASE_DIR / ".env")
@@ -30,6 +33,17 @@ def refuse(message: str) -> NoReturn:
 def text(name: str, default: str = "") -> str:
     """Empty counts as not set. (`env.str` would take a leading $ for another variable's name.)"""
     return os.environ.get(name, "").strip() or default
+
+
+def secret(name: str) -> str:
+    """From the variable, or from the file that the variable with _FILE behind its name names."""
+    file = text(f"{name}_FILE")
+    if text(name) or not file:
+        return text(name)
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeError) as error:
+        refuse(f"{name}_FILE={file} cannot be read ({error})")
 
 
 def listed(name: str) -> list[str]:
@@ -62,7 +76,7 @@ def switch(name: str, default: bool) -> bool:
 
 
 def address(name: str, schemes: set[str], form: str) -> str:
-    url = text(name)
+    url = secret(name)
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in schemes and parts.port != 0
@@ -111,7 +125,7 @@ def kept_secret_key(path: Path) -> str:
     return path.read_text()
 
 
-SECRET_KEY = text("SECRET_KEY")
+SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
 if not SECRET_KEY and EMBEDDED:
     SECRET_KEY = kept_secret_key(VAR_DIR / "secret_key")
@@ -144,10 +158,13 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_structlog",
 ]
 MIDDLEWARE = [
+    "sovd.middleware.probes",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "sovd.middleware.RefuseNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -289,6 +306,8 @@ COMMAND_LEASE_SECONDS = number("COMMAND_LEASE_SECONDS", 30, least=1)
 STREAM_POLL_SECONDS = number("STREAM_POLL_SECONDS", 3, least=0.05)
 WORKER_CONCURRENCY = whole("WORKER_CONCURRENCY", 32, least=1, most=10_000)
 WORKER_METRICS_PORT = whole("WORKER_METRICS_PORT", 0, most=65_535)
+WEB_METRICS_PORT = whole("WEB_METRICS_PORT", 0, most=65_535)
+METRICS_TOKEN = secret("METRICS_TOKEN")
 VEHICLE_PRESENCE_SECONDS = number("VEHICLE_PRESENCE_SECONDS", 30, least=1)
 MOCK_VEHICLE_LATENCY_SECONDS = number("MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
 MOCK_VEHICLE_TIMEOUT_RATE = number("MOCK_VEHICLE_TIMEOUT_RATE", 0, most=1)
@@ -328,18 +347,7 @@ else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "filters": {"without_traceback": {"()": "sovd.logs.WithoutTraceback"}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "channels_redis.pubsub": {"filters": ["without_traceback"]},  # when Redis goes away
-        # Under DEBUG Django logs every request and every 4xx by handlers of its own.
-        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        "django.channels.server": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configuration(readable=DEBUG)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request: when it has finished
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # it would ask the database for it: see sovd.middleware

@@ -9,7 +9,6 @@ from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 from commands.api import CommandTypesView, CommandViewSet
 from commands.authentication import RefreshSerializer
 from commands.console import ConsoleView, SessionTokenView
-from sovd import health
 from sovd.errors import no_such_address
 from vehicles.api import VehicleViewSet
 
@@ -37,7 +36,5 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(permission_classes=[AllowAny]), name="docs"),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
-    path("metrics", health.metrics),
+    # /healthz, /readyz and /metrics: see sovd.middleware.probes
 ]

@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from time import time
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import Error as DatabaseError
 
+from commands import metrics
 from commands.doorbell import Listener
 from commands.events import Line, group_of, line_of, read_message
 from commands.jitter import jittered
@@ -76,8 +78,10 @@ class Connections:
             self._offer(command_id, line)
 
     def _offer(self, command_id: UUID, line: Line) -> None:
-        for subscription in self._streams.get(command_id, ()):
-            subscription.offer(line)
+        if streams := self._streams.get(command_id):
+            metrics.stream_delivery.observe(max(0, time() - line.created_at.timestamp()))
+            for stream in streams:
+                stream.offer(line)
 
     # --- What the doorbell lost
 

@@ -1,19 +1,20 @@
 """The WebSocket edge: who asks, for which command, after what. Then it forwards, and only reads."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+import structlog
 from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.utils import timezone
 from rest_framework.exceptions import APIException
+from structlog.contextvars import bind_contextvars
 
 from commands import events, metrics
 from commands.authentication import TokenAuthentication
@@ -22,7 +23,7 @@ from commands.stream.connections import Connections
 from commands.stream.subscription import Revoked, Subscription
 from commands.threads import in_thread
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 OPEN_SECONDS = 4.5  # below daphne's 5 for the whole handshake, which then ends without a word
 MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
@@ -72,6 +73,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         if not origin_is_ours(self.scope):
+            metrics.stream_refusals.labels(metrics.FOREIGN_ORIGIN).inc()
             await self.close()
             return
         try:
@@ -81,6 +83,9 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._refuse(refusal)
         else:
             await self.accept()
+            subscription = opening.subscription
+            bind_contextvars(command_id=str(subscription.command_id), user_id=subscription.user_id)
+            logger.info("stream_opened", after=subscription.position)
             self._forwarding = asyncio.create_task(self._forward(opening))
 
     async def _open(self) -> Opening:
@@ -88,7 +93,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             async with asyncio.timeout(OPEN_SECONDS):
                 return await in_thread(open_stream, self.scope)
         except (DatabaseError, TimeoutError) as error:
-            logger.warning("A stream cannot be opened (%s)", str(error).strip() or "no time")
+            logger.warning("stream_not_opened", error=str(error).strip() or "no time")
             message = "The database does not answer. Connect again in a few seconds."
             raise Refusal(UNAVAILABLE, "unavailable", message) from error
 
@@ -115,10 +120,12 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             except Disconnected:
                 pass  # the client is leaving this very moment
             except Exception:
-                logger.exception("The stream %s failed", self.scope["path"])
+                logger.exception("stream_failed")
                 await self.close(FAILED)
             else:
                 await self.close(FINISHED)
+            finally:
+                logger.info("stream_closed")
 
     async def _send_lines(self, opening: Opening) -> None:
         if opening.is_over:
@@ -140,6 +147,8 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await asyncio.wait([self._forwarding])
 
     async def _refuse(self, refusal: Refusal) -> None:
+        metrics.stream_refusals.labels(refusal.error_code).inc()
+        logger.info("stream_refused", reason=refusal.error_code, path=self.scope["path"])
         command_id = self.scope["url_route"]["kwargs"]["command_id"]
         frame = events.socket_error(command_id, refusal.error_code, str(refusal))
         await self.send(text_data=events.encode(frame))

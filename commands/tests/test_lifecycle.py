@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from commands import lifecycle
 from commands.lifecycle import AlreadyEnded, LostClaim
-from commands.metrics import registry
 from commands.models import TERMINAL, Command, Event, Status
+from commands.scrape import registry
 from commands.stream.connections import NET_LINES, missed_lines
 from conftest import ClearDTC, ReadDTC, claim_one, log_of, make_vehicle, row, submit
 from vehicles.models import Vehicle

@@ -141,12 +141,12 @@ def _key_of_line(asked: dict[str, Any]) -> str:
 
 
 def _tracebacks(logs: Path) -> Iterator[str]:
-    """Each with the line that caused it."""
+    """Each with what was raised: its last line. (In production a log line holds all of it.)"""
     for file in sorted(logs.iterdir()):
-        lines = file.read_text(errors="replace").splitlines()
+        lines = file.read_text(errors="replace").replace("\\n", "\n").splitlines()
         for number, line in enumerate(lines):
             if TRACEBACK in line:
-                yield f"{file.name}:{number + 1} {_cause(lines[number + 1 :])}"
+                yield f"{file.name}: {_cause(lines[number + 1 :])}"
 
 
 def _cause(lines: list[str]) -> str:

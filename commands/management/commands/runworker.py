@@ -4,11 +4,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from prometheus_client import start_http_server
 
-from commands.metrics import registry
+from commands import metrics_port, scrape
 from commands.threads import CONNECTION_LOST
-from commands.worker import Worker
+from commands.worker import Worker, worker_problem
 from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
 
@@ -25,8 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        if settings.WORKER_METRICS_PORT:
-            self._serve_metrics(settings.WORKER_METRICS_PORT)
+        metrics_port.serve("WORKER_METRICS_PORT", scrape.page_of_processes, worker_problem)
         try:
             asyncio.run(self._work(options["drain"]))
         except CONNECTION_LOST as error:
@@ -43,9 +41,3 @@ class Command(BaseCommand):
         self.stdout.flush()  # to a file or a pipe, too
         await worker.run()
         self.stdout.write("Worker stopped")
-
-    def _serve_metrics(self, port: int) -> None:
-        try:
-            start_http_server(port, registry=registry())
-        except OSError as error:
-            raise CommandError(f"WORKER_METRICS_PORT={port} cannot be served: {error}") from error
