@@ -3,6 +3,7 @@ from typing import Any
 
 import django_filters
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import IntegrityError
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.plumbing import resolve_type_hint
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -16,10 +17,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from commands import lifecycle
+from commands import idempotency, lifecycle
 from commands.catalogue import COMMAND_TYPES, CommandType
 from commands.events import ErrorFrame, ResponseFrame, StatusFrame, frame_of, read_after
-from commands.models import Command, CommandQuerySet, ErrorCode, EventQuerySet, Status
+from commands.models import (
+    Command,
+    CommandQuerySet,
+    ErrorCode,
+    EventQuerySet,
+    IdempotencyKey,
+    Status,
+)
 from vehicles.models import Vehicle
 
 
@@ -85,6 +93,7 @@ class CommandSerializer(serializers.ModelSerializer[Command]):
             validated_data["vehicle_id"],
             validated_data["command_name"],
             validated_data["command_params"],
+            validated_data["key"],
         )
 
 
@@ -139,7 +148,6 @@ FRAMES = {
 
 
 class CommandViewSet(
-    mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     GenericViewSet[Command],
@@ -159,6 +167,32 @@ class CommandViewSet(
     def get_permissions(self) -> list[Any]:
         writes = self.action in ("create", "cancel")
         return [IsAuthenticated(), MaySubmit()] if writes else [IsAuthenticated()]
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Submit a command. With an Idempotency-Key a repeat within 24 hours gets the first
+        answer again, and nothing is sent twice."""
+        key = idempotency.key_of(request)
+        return self._repeated(key) or self._submitted(request, key)
+
+    def _repeated(self, key: IdempotencyKey | None) -> Response | None:
+        command = idempotency.command_of(key) if key else None
+        if command is None:
+            return None
+        replayed = {"Idempotent-Replayed": "true"}
+        return Response(
+            self.get_serializer(command).data, status.HTTP_201_CREATED, headers=replayed
+        )
+
+    def _submitted(self, request: Request, key: IdempotencyKey | None) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            serializer.save(key=key)
+        except IntegrityError:
+            if repeated := self._repeated(key):  # the same request was faster on another connection
+                return repeated
+            raise
+        return Response(serializer.data, status.HTTP_201_CREATED)
 
     @extend_schema(
         responses={200: FRAMES},

@@ -151,6 +151,24 @@ class Command(models.Model):
         return self.status in TERMINAL
 
 
+class IdempotencyKey(models.Model):
+    """A client's own name for one submission. See `commands/idempotency.py`."""
+
+    command = models.OneToOneField(Command, on_delete=models.CASCADE, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)  # of the payload: SHA-256 in hexadecimal
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="one_command_per_key", fields=["user", "key"])]
+        # Read by the sweep.
+        indexes = [models.Index(name="idempotency_key_age", fields=["created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.user_id}"
+
+
 class Kind(models.TextChoices):
     STATUS = "status"
     RESPONSE = "response"

@@ -13,6 +13,7 @@ from django.db import Error as DatabaseError
 from commands import lifecycle
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
+from commands.housekeeping import forget_expired
 from commands.threads import in_thread
 from vehicles.connector import Connector
 from vehicles.models import Vehicle
@@ -105,12 +106,13 @@ class Worker:
 
     @asynccontextmanager
     async def _house_kept(self) -> AsyncIterator[None]:
-        """Two loops, so that a slow sweep never costs a lease."""
+        """Loops of their own, so that a slow sweep never costs a lease."""
         bell.attach()
         await _survive(in_thread(Vehicle.objects.seen))  # so that the first claim finds them
         loops = [
             asyncio.create_task(_repeat(self._look_after_claims, self._lease_bell)),
             asyncio.create_task(_repeat(lambda: in_thread(_tidy), asyncio.Event())),
+            asyncio.create_task(_repeat_each_minute(lambda: in_thread(forget_expired))),
         ]
         try:
             yield
@@ -156,6 +158,12 @@ async def _repeat(work: Callable[[], Awaitable[None]], bell: asyncio.Event) -> N
         bell.clear()
         await _survive(work())
         await _rung(bell)
+
+
+async def _repeat_each_minute(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await _survive(work())
+        await asyncio.sleep(60 * random.uniform(0.8, 1.2))  # noqa: S311
 
 
 async def _rung(bell: asyncio.Event) -> None:
