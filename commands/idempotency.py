@@ -4,7 +4,9 @@ import hashlib
 import json
 import re
 from datetime import timedelta
+from typing import cast
 
+from django.contrib.auth.models import User
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
@@ -32,12 +34,13 @@ def key_of(request: Request) -> IdempotencyKey | None:
         return None
     if not re.fullmatch(PATTERN, text):
         raise ValidationError({HEADER: ["Must be 1 to 255 visible ASCII characters, no blanks."]})
-    return IdempotencyKey(user_id=request.user.pk, key=text, fingerprint=_fingerprint(request.data))
+    user = cast(User, request.user)
+    return IdempotencyKey(user=user, key=text, fingerprint=_fingerprint(request.data))
 
 
 def command_of(key: IdempotencyKey) -> Command | None:
     """The command that was submitted under this key, as it was then. Raises KeyReused."""
-    same_name = IdempotencyKey.objects.filter(user=key.user_id, key=key.key)
+    same_name = IdempotencyKey.objects.filter(user=key.user, key=key.key)
     known = same_name.select_related("command__submitted_by").first()
     if known is None:
         return None

@@ -169,6 +169,49 @@ class IdempotencyKey(models.Model):
         return f"{self.key} of {self.user_id}"
 
 
+class StreamTicket(models.Model):
+    """Opens one stream, once. See `commands/tickets.py`."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    command = models.ForeignKey(Command, on_delete=models.CASCADE, db_index=False)
+    expires_at = models.DateTimeField()
+    stream_ends_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(name="stream_ticket_age", fields=["expires_at"])]
+
+    def __str__(self) -> str:
+        return f"ticket of {self.user_id} for {self.command_id}"
+
+
+class UsedToken(models.Model):
+    """A refresh token that was used or given up, until it would have expired."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(name="used_token_age", fields=["expires_at"])]
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class LogInCount(models.Model):
+    """How often one name was tried from one address since `since`. See `commands/limits.py`."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    attempts = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(name="log_in_count_age", fields=["since"])]
+
+    def __str__(self) -> str:
+        return f"{self.attempts} since {self.since}"
+
+
 class Kind(models.TextChoices):
     STATUS = "status"
     RESPONSE = "response"

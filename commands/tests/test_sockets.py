@@ -43,7 +43,7 @@ def signed(**claims: Any) -> str:
     """A validly signed access token with odd claims."""
     usual = {"token_type": "access", "exp": time.time() + 60, "jti": "x", "user_id": "1"}
     kept = {name: value for name, value in (usual | claims).items() if value is not None}
-    return jwt.encode(kept, settings.SECRET_KEY, algorithm="HS256")
+    return jwt.encode(kept, settings.TOKEN_SIGNING_KEY, algorithm="HS256")
 
 
 def expired() -> str:
@@ -159,7 +159,7 @@ async def test_the_order_of_refusals(stranger: User, command: Command) -> None:
 
 ORIGINS = [
     ("http://testserver", True),
-    ("https://testserver", True),
+    ("https://testserver", False),
     ("http://testserver:8000", False),
     ("http://evil.example", False),
     ("http://testserver.evil.example", False),

@@ -17,7 +17,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from commands.management.commands.demo_data import PASSWORD, VEHICLES
+from commands.demo_users import PASSWORD
+from commands.management.commands.demo_data import VEHICLES
 from dev.servers import free_port
 from sovd.tests.processes import SECONDS, run, run_all, running, until
 

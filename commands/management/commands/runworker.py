@@ -8,6 +8,7 @@ from prometheus_client import start_http_server
 
 from commands.metrics import registry
 from commands.worker import Worker
+from sovd.start import refuse_unsafe
 from vehicles.mock_vehicle import MockVehicle
 
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        refuse_unsafe()
         if settings.WORKER_METRICS_PORT:
             self._serve_metrics(settings.WORKER_METRICS_PORT)
         asyncio.run(self._work(options["drain"]))
