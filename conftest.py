@@ -21,6 +21,7 @@ from commands import lifecycle
 from commands.models import Command
 from commands.worker import Worker
 from sovd.asgi import application
+from sovd.tests.live import live  # noqa: F401 - a fixture
 from vehicles.mock_vehicle import MockVehicle
 from vehicles.models import ConnectionStatus, Vehicle
 

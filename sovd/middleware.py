@@ -2,7 +2,7 @@
 
 from urllib.parse import parse_qsl
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
 
 NUL = "\x00"
@@ -25,3 +25,13 @@ class RefuseNul(MiddlewareMixin):
             return None
         detail = " ".join(f"{name}: {problem}" for name in fields)
         return JsonResponse({"code": "invalid", "detail": detail, "fields": fields}, status=400)
+
+
+class SecureCookies(MiddlewareMixin):
+    """A cookie that is set by https goes by https only; one that is set by http works by http."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if request.is_secure():
+            for cookie in response.cookies.values():
+                cookie["secure"] = True
+        return response

@@ -10,7 +10,6 @@ from twisted.internet import reactor as twisted_reactor
 
 reactor: Any = twisted_reactor  # a module of which no type tells what it is
 
-REQUEST_SECONDS = 30  # from its first line to the end of its body
 NOT_FOR_CLIENTS = b"daphne-root-path"  # moves every address that the application makes
 MUST_BE_ASCII = b"sec-websocket-protocol"
 
@@ -20,7 +19,7 @@ class StrictRequest(http_protocol.WebRequest):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._has_hung_up = False
         self._room = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        self._deadline: Any = reactor.callLater(REQUEST_SECONDS, self._too_slow)
+        self._deadline: Any = reactor.callLater(settings.REQUEST_SECONDS, self._too_slow)
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802 - Twisted's name
         super().gotLength(length)
@@ -53,7 +52,7 @@ class StrictRequest(http_protocol.WebRequest):  # type: ignore[misc]
             self._deadline.cancel()
 
     def _too_slow(self) -> None:
-        detail = f"The request was not here within {REQUEST_SECONDS} seconds."
+        detail = f"The request was not here within {settings.REQUEST_SECONDS:g} seconds."
         self._hang_up("408 Request Timeout", {"code": "too_slow", "detail": detail})
 
     def _too_large(self) -> None:

@@ -145,15 +145,21 @@ CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
 
 # --- Transport, and what browsers may do with our pages
 
-# By default a page is served to who asks by http, which is what a laptop, a test and a health
-# check do. `manage.py check --deploy` warns of it.
-HTTPS = switch("HTTPS", default=False)
-SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked by machines, inside
-SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # subdomains are not ours to speak for
+# By http everything works: on a laptop, in `make stack`, for health checks. What comes by https is
+# told to stay there, and its cookies are marked so (`sovd.middleware.SecureCookies`). That a
+# request came by https is what a proxy says in this header; then plain http is redirected, too.
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
 if proxy_header := text("SECURE_PROXY_SSL_HEADER"):
     SECURE_PROXY_SSL_HEADER = (f"HTTP_{proxy_header.upper().replace('-', '_')}", "https")
+    SECURE_SSL_REDIRECT = True
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked by machines, inside
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # subdomains are not ours to speak for,
+    "security.W021",  # nor are browsers' preload lists
+    "security.W008",  # the redirect: above
+    "security.W012",  # the cookies: above
+    "security.W016",
+]
 TRUSTED_PROXIES = whole("TRUSTED_PROXIES", 0, most=10)
 
 # Pages with forms say `same-origin` in themselves: without a referrer a browser sends the form
@@ -200,6 +206,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "sovd.middleware.SecureCookies",
     "csp.middleware.CSPMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "sovd.middleware.RefuseNul",
@@ -342,6 +349,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- Limits
 
+REQUEST_SECONDS = number("REQUEST_SECONDS", 30, least=1)
 THROTTLE_LOGIN = rate("THROTTLE_LOGIN", "5/min")
 THROTTLE_COMMANDS = rate("THROTTLE_COMMANDS", "60/min")
 STREAMS_PER_USER = whole("STREAMS_PER_USER", 2_000, least=1)

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar
 
 import pytest
 from django.conf import settings
@@ -58,7 +58,15 @@ def environment(**given: object) -> dict[str, str]:
 @contextmanager
 def running(*arguments: str, **given: object) -> Iterator[subprocess.Popen[bytes]]:
     """What it prints is shown with the test that fails."""
-    process = _start(arguments, given)
+    with running_to(None, *arguments, **given) as process:
+        yield process
+
+
+@contextmanager
+def running_to(
+    log: IO[bytes] | None, *arguments: str, **given: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = _start(arguments, given, pipe=log)
     try:
         yield process
     finally:
@@ -83,7 +91,7 @@ def run_all(*commands: tuple[Sequence[str], Mapping[str, object]]) -> list[Ended
 
 
 def _start(
-    arguments: Sequence[str], given: Mapping[str, object], pipe: int | None = None
+    arguments: Sequence[str], given: Mapping[str, object], pipe: int | IO[bytes] | None = None
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, *arguments]
     env = environment(**given)
