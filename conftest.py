@@ -28,6 +28,20 @@ from vehicles.models import ConnectionStatus, Vehicle
 WAIT_SECONDS = 30  # a deadline for what should come at once
 
 
+COUNTED: list[str] = []
+
+
+@pytest.fixture
+def counts() -> list[str]:
+    """What a test has counted: lines that are shown at the end of the run."""
+    return COUNTED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in COUNTED:
+        terminalreporter.write_line(f"counted: {line}")
+
+
 @pytest.fixture
 def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Committed rows, visible to every thread, connection and process; gone after the test.

@@ -6,7 +6,6 @@ from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
-from drf_spectacular.plumbing import resolve_type_hint
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
@@ -20,7 +19,14 @@ from rest_framework.viewsets import GenericViewSet
 
 from commands import idempotency, lifecycle, tickets
 from commands.catalogue import COMMAND_TYPES, CommandType
-from commands.events import ErrorFrame, ResponseFrame, StatusFrame, frame_of, read_after
+from commands.events import (
+    MAX_SEQUENCE_NUMBER,
+    ErrorFrame,
+    ResponseFrame,
+    StatusFrame,
+    frame_of,
+    read_after,
+)
 from commands.limits import CommandThrottle
 from commands.models import (
     Command,
@@ -139,10 +145,10 @@ class Ended(APIException):
         super().__init__(f"The command is {command.status}; it can no longer be cancelled.")
 
 
-AFTER = {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0}
+AFTER = {"type": "integer", "minimum": 0, "maximum": MAX_SEQUENCE_NUMBER, "default": 0}
 FRAME = {
     "anyOf": [
-        resolve_type_hint(frame)  # type: ignore[no-untyped-call]
+        {"$ref": f"#/components/schemas/{frame.__name__}"}  # made in sovd/schema.py
         for frame in (StatusFrame, ResponseFrame, ErrorFrame)
     ]
 }

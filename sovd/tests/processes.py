@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, NamedTuple, TypeVar
 
 import pytest
@@ -116,3 +117,15 @@ def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
             answer = error
         time.sleep(POLL_SECONDS)
     pytest.fail(f"not within {seconds:g} s; the last answer was {answer!r}")
+
+
+def tool(name: str, *arguments: str, cwd: Path, seconds: float = SECONDS) -> Ended:
+    """A command of the virtual environment."""
+    command: list[str | Path] = [Path(sys.executable).parent / name, *arguments]
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    process = spawn(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return Ended(process.returncode, output.decode(), errors.decode().splitlines())
