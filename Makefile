@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test format lint stack lock clean
+.PHONY: run test fuzz format lint stack lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -12,6 +12,9 @@ run: .venv/installed
 test: lint
 	$(BIN)/pytest
 	$(BIN)/pytest --embedded -m embedded
+
+fuzz: .venv/installed-dev
+	FUZZ_HTTP=50000 FUZZ_SOCKETS=10000 FUZZ_EXAMPLES=100 $(BIN)/pytest sovd/tests/test_fuzz.py
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --quiet --fix .

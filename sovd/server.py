@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
-from daphne import http_protocol
-from daphne.server import Server  # noqa: F401 - installs the asyncio reactor, so before any other
+from daphne import (
+    http_protocol,
+    server,  # installs the asyncio reactor, so it comes before any other
+)
 from django.conf import settings
 from twisted.internet import reactor as twisted_reactor
 
@@ -74,4 +76,11 @@ class StrictRequest(http_protocol.WebRequest):  # type: ignore[misc]
         self.channel.loseConnection()
 
 
+class StrictFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.timeOut = settings.REQUEST_SECONDS  # of a connection on which nothing is said
+
+
 http_protocol.WebRequest = StrictRequest
+server.HTTPFactory = StrictFactory

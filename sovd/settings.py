@@ -6,6 +6,7 @@ start, with one line that says what to set.
 """
 
 import hmac
+import logging
 import os
 import re
 import sys
@@ -407,11 +408,23 @@ else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
+
+def calm(record: logging.LogRecord) -> bool:
+    """What a client did wrong, such as a `Host` of its own, is no error of ours: one line."""
+    if record.name.startswith("django.security."):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = None
+    return True
+
+
 LOGGING = {
     "version": 1,
+    "filters": {"calm": {"()": "django.utils.log.CallbackFilter", "callback": calm}},
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         # Under DEBUG Django logs every request and every 4xx by handlers of its own.

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
@@ -82,6 +84,10 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         else:
             await self.accept()
             self._forwarding = asyncio.create_task(self._forward(opening))
+
+    async def send(self, *args: Any, **options: Any) -> None:
+        with suppress(Disconnected):  # the client has just left; that it did is the next message
+            await super().send(*args, **options)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,8 +1,10 @@
 """A running product, for tests that stand before it as its clients do."""
 
 import os
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -32,8 +34,31 @@ class Live(Site):
     def logged(self) -> str:
         return self._log.read_text(errors="replace")
 
+    def heard(self, said: bytes, patience: float = SECONDS) -> bytes:
+        """All that is answered to these very bytes, until it hangs up or is silent for long."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=patience) as connection:
+            # Beside reading: the server may answer before it has read everything.
+            sending = threading.Thread(target=_send, args=(connection, said))
+            sending.start()
+            answer = b"".join(iter(lambda: _receive(connection), b""))
+            connection.close()
+            sending.join()
+        return answer
+
     def dead(self) -> list[Popen[bytes]]:
         return [process for process in self.processes if process.poll() is not None]
+
+
+def _send(connection: socket.socket, said: bytes) -> None:
+    with suppress(OSError):  # it has heard enough
+        connection.sendall(said)
+
+
+def _receive(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(65_536)
+    except (ConnectionError, TimeoutError):
+        return b""
 
 
 @contextmanager
@@ -59,7 +84,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "PROMETHEUS_MULTIPROC_DIR": directory / "metrics",
             "MOCK_VEHICLE_LATENCY_SECONDS": 0.01,
-            "REQUEST_SECONDS": 2,
+            "REQUEST_SECONDS": 5,
         }
         site = Live(environment, directory / "log")
         with started(site, log):

@@ -1,9 +1,6 @@
 """What arrives at the web server's socket, and must not get further."""
 
 import json
-import socket
-import threading
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,38 +12,12 @@ from sovd.tests.processes import SECONDS
 TOO_MUCH = 3 * 1024 * 1024
 
 
-def heard(live: Live, said: bytes, *, ends: bool = False) -> bytes:
-    """All that is answered to these very bytes."""
-    with socket.create_connection(("127.0.0.1", live.port), timeout=SECONDS) as connection:
-        # Beside reading: the server may answer before it has read everything.
-        sending = threading.Thread(target=_send, args=(connection, said, ends))
-        sending.start()
-        answer = b"".join(iter(lambda: _receive(connection), b""))
-        connection.close()
-        sending.join()
-    return answer
-
-
 def say(live: Live, said: bytes) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body."""
-    head, _, body = heard(live, said).partition(b"\r\n\r\n")
+    head, _, body = live.heard(said).partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     return int(status.split()[1]), headers, body
-
-
-def _send(connection: socket.socket, said: bytes, ends: bool) -> None:
-    with suppress(OSError):  # it has heard enough
-        connection.sendall(said)
-        if ends:
-            connection.shutdown(socket.SHUT_WR)
-
-
-def _receive(connection: socket.socket) -> bytes:
-    try:
-        return connection.recv(65_536)
-    except ConnectionError:
-        return b""
 
 
 def request(line: str, *headers: bytes, body: bytes = b"") -> bytes:
@@ -81,7 +52,7 @@ MANY = b"\r\n".join(b"X-%d: 1" % n for n in range(501))
 @pytest.mark.parametrize("header", [b"X: " + b"a" * 17_000, b"X" * 17_000, MANY])
 def test_too_large_a_head(live: Live, header: bytes) -> None:
     """Refused, or hung up on without a word."""
-    assert heard(live, request("GET /healthz", header))[:12] in (b"HTTP/1.1 400", b"")
+    assert live.heard(request("GET /healthz", header))[:12] in (b"HTTP/1.1 400", b"")
     no_errors(live)
 
 
@@ -153,6 +124,6 @@ UPGRADE = (
     ],
 )
 def test_what_is_hardly_a_request(live: Live, bytes_: bytes) -> None:
-    answer = heard(live, bytes_, ends=True)
+    answer = live.heard(bytes_)
     assert not answer.startswith(b"HTTP/1.1 5")
     no_errors(live)
