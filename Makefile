@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test fuzz format lint stack lock clean
+.PHONY: run test test-slow fuzz format lint stack chaos soak lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -12,6 +12,9 @@ run: .venv/installed
 test: lint
 	$(BIN)/pytest
 	$(BIN)/pytest --embedded -m embedded
+
+test-slow: .venv/installed-dev
+	$(BIN)/pytest -m slow
 
 fuzz: .venv/installed-dev
 	FUZZ_HTTP=50000 FUZZ_SOCKETS=10000 FUZZ_EXAMPLES=100 $(BIN)/pytest sovd/tests/test_fuzz.py
@@ -28,6 +31,13 @@ lint: .venv/installed-dev
 
 stack: .venv/installed-dev
 	@exec $(BIN)/python -m dev.stack --demo-users $(ARGS)
+
+# For example: make chaos ARGS="--commands 10000 --seconds 900 --seed 1 --recovery"
+chaos: .venv/installed-dev
+	@exec $(BIN)/python -m dev.chaos $(ARGS)
+
+soak: .venv/installed-dev
+	@exec $(BIN)/python -m dev.soak $(ARGS)
 
 lock: .venv/python
 	@$(BIN)/pip install --quiet uv

@@ -5,13 +5,14 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from enum import Enum
+from time import monotonic
 from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
-from commands import lifecycle, plain_json
+from commands import failpoints, lifecycle, plain_json
 from commands.catalogue import is_safe_to_repeat
 from commands.lifecycle import LostClaim
 from commands.models import Command
@@ -36,39 +37,47 @@ class Execution:
     def __init__(self, command: Command, connector: Connector, lease_ends: float) -> None:
         self.command = command
         self._token = cast(UUID, command.claim_token)
-        self.lease_ends = lease_ends  # by the event loop's clock
+        self.lease_ends = lease_ends  # like all times here by `monotonic`, the event loop's clock
         self._connector = connector
-        self._deadline = _now() + settings.COMMAND_TIMEOUT_SECONDS
+        self._deadline = monotonic() + settings.COMMAND_TIMEOUT_SECONDS
         self._stop: Stop | None = None
         self._waiting: asyncio.Timeout | None = None
 
     @property
     def is_overdue(self) -> bool:
         """Its connector did not even stop when it was told to: the lease may run out."""
-        return _now() > self._deadline + settings.COMMAND_LEASE_SECONDS
+        return monotonic() > self._deadline + settings.COMMAND_LEASE_SECONDS
 
     def stop(self, reason: Stop) -> None:
         """End the wait for the vehicle now. A write that is under way is left to finish."""
         self._stop = self._stop or reason
-        self._deadline = min(self._deadline, _now())
-        if self._waiting and not self._waiting.expired():
-            self._waiting.reschedule(self._deadline)
+        self._deadline = min(self._deadline, monotonic())
+        self._wait_anew()
 
-    def heed(self, claims: Mapping[tuple[UUID, UUID], bool]) -> None:
-        """Stop if the claim is not among those that stand, or somebody asked to."""
+    def _wait_anew(self) -> None:
+        """Whatever cannot renew the lease, the clock alone then ends the wait."""
+        if self._waiting and not self._waiting.expired():
+            self._waiting.reschedule(min(self._deadline, self.lease_ends))
+
+    def heed(self, claims: Mapping[tuple[UUID, UUID], bool], lease_ends: float) -> None:
+        """Go on until then, unless the claim is not among those that stand or is to stop."""
         asked_to_stop = claims.get((self.command.pk, self._token))
         if asked_to_stop is None:
             self.stop(Stop.LOST)
         elif asked_to_stop:
             self.stop(Stop.CANCELLED)
+        else:
+            self.lease_ends = lease_ends
+            self._wait_anew()
 
     async def run(self) -> None:
         try:
             await self._run()
         except LostClaim:
+            # The row stays as it is: if it is still claimed, its lease runs out, and the sweep
+            # applies the rules.
             logger.warning("%s is no longer ours: nothing more is written", self.command)
         except Exception:
-            # The row stays claimed and its lease runs out: the sweep then applies the rules.
             logger.exception("%s could not be carried on", self.command)
 
     async def _run(self) -> None:
@@ -86,13 +95,15 @@ class Execution:
         command = self.command
         self._check_time()
         if not is_safe_to_repeat(command.command_name):
-            await in_thread(lifecycle.mark_sent, command)
+            await self._write(lifecycle.mark_sent)
+        failpoints.reached("before_send")
         answers = self._connector.execute(
             command.vehicle, command.command_name, command.command_params
         )
         try:
             while True:
                 answer = await self._next(answers)
+                failpoints.reached("after_send")
                 response = _clean(answer)
                 if answer.is_final:
                     return response
@@ -110,16 +121,15 @@ class Execution:
     async def _next(self, answers: AsyncIterator[Answer]) -> Answer:
         self._check_time()
         try:
-            async with asyncio.timeout_at(self._deadline) as self._waiting:
+            ends = min(self._deadline, self.lease_ends)
+            async with asyncio.timeout_at(ends) as self._waiting:
                 return await self._ask(answers)
         finally:
             self._waiting = None
 
     def _check_time(self) -> None:
         """A timeout alone does not bind what never waits: answers that are there already."""
-        if _now() >= self.lease_ends:
-            self.stop(Stop.LOST)
-        if _now() >= self._deadline:
+        if monotonic() >= min(self._deadline, self.lease_ends):
             raise TimeoutError
 
     async def _ask(self, answers: AsyncIterator[Answer]) -> Answer:
@@ -136,7 +146,7 @@ class Execution:
             raise VehicleError("malformed_answer", message) from error
 
     async def _end_early(self) -> None:
-        if self._stop is Stop.LOST:
+        if self._stop is Stop.LOST or monotonic() >= self.lease_ends:
             raise LostClaim(self.command)
         if self._stop is Stop.CANCELLED:
             await self._write(lifecycle.cancel_running)
@@ -155,16 +165,12 @@ class Execution:
             try:
                 await in_thread(lifecycle.write_once, move, self.command, *arguments)
             except CONNECTION_LOST as error:
-                if _now() >= self.lease_ends:
-                    raise
+                if monotonic() >= self.lease_ends:
+                    raise LostClaim(self.command) from error
                 logger.warning("%s: written again (%s)", self.command, str(error).strip())
                 await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
             else:
                 return
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _clean(answer: Answer) -> dict[str, Any]:

@@ -4,7 +4,7 @@
   (POST) ──▶ pending ────────▶ in_progress ───────▶ completed
              │ │   ▲           │     │  │
              │ │   └─ release ─┘     │  ├─────────▶ failed       (fail; release, if it may not be
-             │ │                     │  │                         repeated: the worker was lost)
+             │ │                     │  │                         repeated, or never ends well)
              │ └─ cancel ─▶ cancelled ◀─┤           (cancel_running)
              └─ expire ─▶ expired       └─────────▶ timed_out    (time_out)
 
@@ -28,7 +28,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from commands import events, metrics
+from commands import events, failpoints, metrics
 from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
 from commands.models import TERMINAL, Command, ErrorCode, Event, IdempotencyKey, Kind, Status
@@ -39,6 +39,8 @@ MOVES = {
     Status.IN_PROGRESS: TERMINAL - {Status.EXPIRED} | {Status.PENDING},
 }
 logger = logging.getLogger(__name__)
+
+MOST_LOST_WORKERS = 3  # after so many, the command is taken for what kills them
 
 ALWAYS = Q()
 UNCLAIMED = {"claim_token": None, "lease_expires_at": None}
@@ -70,9 +72,10 @@ def submit(
             command_name=command_name,
             command_params=params,
             submitted_by=user,
-            expires_at=timezone.now() + expires,
+            expires_at=Now() + expires,
             last_sequence_number=1,
         )
+        command.expires_at = command.submitted_at + expires  # what it is: one Now() a transaction
         _append(command, 1, [events.status(Status.PENDING)])
         if key:
             key.command = command
@@ -121,8 +124,11 @@ def _take(commands: list[Command]) -> None:
 
 
 def mark_sent(command: Command) -> None:
-    """From now on the vehicle may have been asked. Written before what must not be repeated."""
-    if not _still(command).update(sent_at=Now()):
+    """From now on the vehicle may have been asked. Written before what must not be repeated.
+
+    Written twice it says the same: whoever got no answer to the COMMIT may try again.
+    """
+    if not _ours(command).update(sent_at=Now()):
         raise LostClaim(command)
     command.sent_at = timezone.now()
 
@@ -186,27 +192,56 @@ def cancel_running(command: Command) -> None:
     _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)])
 
 
-def release(command: Command, guard: Q = ALWAYS) -> None:
-    """Its worker gives the command up, or is gone. What may have been carried out and must not
-    be repeated ends here; anything else goes back into the line."""
-    if command.sent_at is not None and not is_safe_to_repeat(command.command_name):
-        message = (
-            "The worker was lost after it had sent the command: it may or may not have been "
-            "carried out, and was not repeated. Read the vehicle's state before sending it again."
-        )
-        _end_with_error(command, Status.FAILED, ErrorCode.WORKER_LOST, message, guard)
+def release(command: Command) -> None:
+    """Its worker gives it up: what may have been carried out and must not be repeated ends here;
+    anything else goes back into the line."""
+    if _may_be_repeated(command):
+        _give_back(command)
     else:
-        _give_back(command, guard)
+        _end_as_lost(command)
 
 
-def _give_back(command: Command, guard: Q) -> None:
+def release_lapsed(command: Command) -> None:
+    """The same when its worker is gone, unless that one renewed the lease in the last moment.
+
+    And what took its workers down with it goes to no other one.
+    """
+    lapsed = Q(lease_expires_at__lte=Now())
+    lost = command.lost_workers + 1
+    if not _may_be_repeated(command):
+        _end_as_lost(command, lapsed)
+    elif lost < MOST_LOST_WORKERS:
+        _give_back(command, lapsed, lost_workers=lost)
+    else:
+        message = (
+            f"{lost} workers were lost while they carried it out, so it is given to no other. "
+            "Look into their logs before you send it again."
+        )
+        _end_with_error(
+            command, Status.FAILED, ErrorCode.WORKER_LOST, message, lapsed, lost_workers=lost
+        )
+
+
+def _may_be_repeated(command: Command) -> bool:
+    return command.sent_at is None or is_safe_to_repeat(command.command_name)
+
+
+def _end_as_lost(command: Command, guard: Q = ALWAYS) -> None:
+    message = (
+        "The worker was lost after it had sent the command: it may or may not have been "
+        "carried out, and was not repeated. Read the vehicle's state before sending it again."
+    )
+    _end_with_error(command, Status.FAILED, ErrorCode.WORKER_LOST, message, guard)
+
+
+def _give_back(command: Command, guard: Q = ALWAYS, **changes: Any) -> None:
     """To the line, unless somebody asked it to stop: the row knows, the copy in hand may not."""
     is_wanted = Q(cancel_requested_at=None)
     with suppress(LostClaim):
         _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)], guard & ~is_wanted)
         return
     pending = [events.status(Status.PENDING)]
-    _move(command, Status.PENDING, pending, guard & is_wanted, started_at=None)
+    _move(command, Status.PENDING, pending, guard & is_wanted, started_at=None, **changes)
     _ring_workers("command.pending")
 
 
@@ -229,11 +264,6 @@ def sweep(limit: int = 100) -> None:
         _unless_moved(expire, command)
     for command in Command.objects.lapsed()[:limit]:
         _unless_moved(release_lapsed, command)
-
-
-def release_lapsed(command: Command) -> None:
-    """Release, unless its worker renewed the lease in the last moment."""
-    release(command, Q(lease_expires_at__lte=Now()))
 
 
 def _unless_moved(move: Callable[[Command], None], command: Command) -> None:
@@ -272,10 +302,10 @@ def write_once(move: Callable[..., None], command: Command, *arguments: Any) -> 
 
 
 def _end_with_error(
-    command: Command, to: Status, code: str, message: str, guard: Q = ALWAYS
+    command: Command, to: Status, code: str, message: str, guard: Q = ALWAYS, **changes: Any
 ) -> None:
     told = [events.error(to, code, message)]
-    _move(command, to, told, guard, error_code=code, error_message=message)
+    _move(command, to, told, guard, error_code=code, error_message=message, **changes)
 
 
 def _move(
@@ -307,18 +337,22 @@ def _write(
         if not same.update(last_sequence_number=last, **changes):
             raise LostClaim(command)
         _append(command, command.last_sequence_number + 1, told)
+        failpoints.reached("before_commit")
     command.last_sequence_number = last
 
 
 def _still(command: Command) -> Any:
     """The row, if it is still what we know of it."""
+    return _ours(command).filter(sent_at__isnull=command.sent_at is None)
+
+
+def _ours(command: Command) -> Any:
     if command.has_ended:
         raise AlreadyEnded(command)
     return Command.objects.filter(
         pk=command.pk,
         status=command.status,
         claim_token=command.claim_token,
-        sent_at__isnull=command.sent_at is None,
         last_sequence_number=command.last_sequence_number,
     )
 
@@ -337,12 +371,14 @@ def _event(command: Command, number: int, told: tuple[Kind, dict[str, Any]]) -> 
 
 def _record(log: list[Event]) -> None:
     Event.objects.bulk_create(log)
+    transaction.on_commit(lambda: failpoints.reached("after_commit"))
     transaction.on_commit(lambda: _publish(log), robust=True)
 
 
 def _publish(log: list[Event]) -> None:
     for event in log:
         bell.ring(events.group_of(event.command_id), events.message_of(event))
+    failpoints.reached("after_publish")
 
 
 def _ring_workers(kind: str) -> None:

@@ -102,6 +102,7 @@ class Command(models.Model):
     lease_expires_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    lost_workers = models.PositiveSmallIntegerField(db_default=0)
 
     objects: ClassVar[Any] = CommandQuerySet.as_manager()
 

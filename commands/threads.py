@@ -23,11 +23,12 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     A cancelled caller does not stop the thread: what it writes may be written all the same.
     """
-    call = partial(copy_context().run, _and_close, partial(function, *args, **kwargs))
+    call = partial(copy_context().run, and_close, partial(function, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(_threads, call)
 
 
-def _and_close(function: Callable[[], T]) -> T:
+def and_close(function: Callable[[], T]) -> T:
+    """Call it, and give this thread's connection back to the pool."""
     try:
         return function()
     finally:

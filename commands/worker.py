@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -14,13 +15,14 @@ from commands import lifecycle
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
 from commands.housekeeping import forget_expired
+from commands.leases import Leases, poll_seconds
 from commands.threads import in_thread
 from vehicles.connector import Connector
 from vehicles.models import Vehicle
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0  # a lost doorbell costs at most this
+FORGET_SECONDS = 60.0
 
 
 class Worker:
@@ -29,9 +31,8 @@ class Worker:
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
         self._running: dict[asyncio.Task[None], Execution] = {}
-        self._claim_bell = asyncio.Event()
-        self._lease_bell = asyncio.Event()
-        self._renewed_at = 0.0
+        self._leases = Leases(self._running.values)
+        self._bell = asyncio.Event()
         self._is_stopping = False
         self._is_releasing = False
 
@@ -41,9 +42,9 @@ class Worker:
         try:
             async with self._house_kept():
                 while not self._is_stopping:
-                    self._claim_bell.clear()
+                    self._bell.clear()
                     await _survive(self._claim())
-                    await _rung(self._claim_bell)
+                    await _rung(self._bell)
                 await self._finish()
         finally:
             await listener.close()
@@ -64,7 +65,7 @@ class Worker:
         the rules of `lifecycle.release`."""
         self._is_releasing = self._is_stopping
         self._is_stopping = True
-        self._claim_bell.set()
+        self._bell.set()
         if self._is_releasing:
             for execution in self._running.values():
                 execution.stop(Stop.RELEASED)
@@ -73,7 +74,7 @@ class Worker:
 
     async def _claim(self) -> int:
         free = settings.WORKER_CONCURRENCY - len(self._running)
-        lease_ends = _now() + settings.COMMAND_LEASE_SECONDS
+        lease_ends = monotonic() + settings.COMMAND_LEASE_SECONDS
         commands = await in_thread(lifecycle.claim, free) if free else []
         for command in commands:
             self._start(Execution(command, self._connector, lease_ends))
@@ -88,7 +89,7 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._running[task]
-        self._claim_bell.set()  # its vehicle is free for the next command
+        self._bell.set()  # its vehicle is free for the next command
 
     async def _finish(self) -> None:
         if self._running:
@@ -99,49 +100,31 @@ class Worker:
             await asyncio.wait(self._running, timeout=longest)
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
-        is_cancel = message["type"] == "command.cancel"
-        (self._lease_bell if is_cancel else self._claim_bell).set()
+        if message["type"] == "command.cancel":
+            self._leases.look()
+        else:
+            self._bell.set()
 
     # --- Housekeeping
 
     @asynccontextmanager
     async def _house_kept(self) -> AsyncIterator[None]:
-        """Loops of their own, so that a slow sweep never costs a lease."""
         bell.attach()
         await _survive(in_thread(Vehicle.objects.seen))  # so that the first claim finds them
-        loops = [
-            asyncio.create_task(_repeat(self._look_after_claims, self._lease_bell)),
-            asyncio.create_task(_repeat(lambda: in_thread(_tidy), asyncio.Event())),
-            asyncio.create_task(_repeat_each_minute(lambda: in_thread(forget_expired))),
-        ]
+        is_over = asyncio.Event()
+        keepers = [asyncio.create_task(keep(is_over)) for keep in (_keep_tidy, _keep_forgetting)]
         try:
-            yield
+            async with self._leases.kept():
+                yield
         finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.wait(loops)
+            is_over.set()
+            await asyncio.wait(keepers)
 
-    async def _look_after_claims(self) -> None:
-        """Renew the leases, and stop what was cancelled or is no longer ours."""
-        running = [execution for execution in self._running.values() if not execution.is_overdue]
-        try:
-            await self._renew(running)
-            claims = await in_thread(lifecycle.held, [execution.command for execution in running])
-            for execution in running:
-                execution.heed(claims)
-        finally:
-            for execution in running:
-                if execution.lease_ends < _now():  # without the database, the clock decides
-                    execution.stop(Stop.LOST)
 
-    async def _renew(self, running: list[Execution]) -> None:
-        now = _now()
-        if now - self._renewed_at < settings.COMMAND_LEASE_SECONDS / 3:
-            return
-        await in_thread(lifecycle.renew, [execution.command for execution in running])
-        self._renewed_at = now
-        for execution in running:
-            execution.lease_ends = now + settings.COMMAND_LEASE_SECONDS
+async def _keep_tidy(is_over: asyncio.Event) -> None:
+    while not is_over.is_set():
+        await _survive(in_thread(_tidy))
+        await _rung(is_over)
 
 
 def _tidy() -> None:
@@ -149,29 +132,18 @@ def _tidy() -> None:
     lifecycle.sweep()
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def _repeat(work: Callable[[], Awaitable[None]], bell: asyncio.Event) -> None:
-    while True:
-        bell.clear()
-        await _survive(work())
-        await _rung(bell)
-
-
-async def _repeat_each_minute(work: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await _survive(work())
-        await asyncio.sleep(60 * random.uniform(0.8, 1.2))  # noqa: S311
+async def _keep_forgetting(is_over: asyncio.Event) -> None:
+    while not is_over.is_set():
+        await _survive(in_thread(forget_expired))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FORGET_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
+                await is_over.wait()
 
 
 async def _rung(bell: asyncio.Event) -> None:
     """Wait for the bell, or the time after which one looks without it."""
-    shortest = min(settings.COMMAND_LEASE_SECONDS, settings.VEHICLE_PRESENCE_SECONDS)
-    seconds = min(POLL_SECONDS, shortest / 4)
     with suppress(TimeoutError):
-        async with asyncio.timeout(seconds * random.uniform(0.8, 1.2)):  # noqa: S311
+        async with asyncio.timeout(poll_seconds()):
             await bell.wait()
 
 

@@ -12,13 +12,7 @@ from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from commands import plain_json
-
-
-class TooLarge(APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_detail = f"The body is larger than {plain_json.MAX_BYTES} bytes."
-    default_code = "too_large"
+from sovd.exceptions import DATABASE_AWAY, TooLarge, Unavailable
 
 
 @csrf_exempt
@@ -31,7 +25,7 @@ def no_such_address(request: HttpRequest) -> JsonResponse:
 
 def explain(error: Exception, context: dict[str, Any]) -> Response | None:
     """Every error has one shape: `{"code", "detail", "fields"}`; `fields` only for bad input."""
-    error = _as_api_error(error)
+    error = _as_api_error(error, context["request"].method)
     response = exception_handler(error, context)
     if response is None:
         return None
@@ -44,8 +38,10 @@ def explain(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
-def _as_api_error(error: Exception) -> Exception:
+def _as_api_error(error: Exception, method: str | None) -> Exception:
     """What Django raises about a request of its own accord, and would answer with HTML."""
+    if isinstance(error, DATABASE_AWAY):
+        return Unavailable.because(error, method)
     if isinstance(error, Http404):
         return NotFound()
     if isinstance(error, RequestDataTooBig):

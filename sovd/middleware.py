@@ -1,9 +1,11 @@
-"""What is said of a request before any view sees it."""
+"""What is said of a request before any view sees it, and when none can answer it."""
 
 from urllib.parse import parse_qsl
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.deprecation import MiddlewareMixin
+
+from sovd.exceptions import DATABASE_AWAY, Unavailable
 
 NUL = "\x00"
 
@@ -35,3 +37,14 @@ class SecureCookies(MiddlewareMixin):
             for cookie in response.cookies.values():
                 cookie["secure"] = True
         return response
+
+
+class DatabaseAway(MiddlewareMixin):
+    """A page that the database keeps from being made says so, where Django would answer 500."""
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, DATABASE_AWAY):
+            return None
+        told = Unavailable.because(error, request.method)
+        headers = {"Retry-After": str(told.wait)}
+        return HttpResponse(told.detail, "text/plain", told.status_code, headers=headers)

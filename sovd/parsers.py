@@ -7,7 +7,7 @@ from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.parsers import JSONParser
 
 from commands import plain_json
-from sovd.errors import TooLarge
+from sovd.exceptions import TooLarge
 
 
 class PlainJSONParser(JSONParser):

@@ -52,10 +52,11 @@ SAYS = {
     415: "Bodies are JSON.",
     422: "`idempotency_key_reused`: this key was used for another payload.",
     429: "Too many in this time.",
+    503: "`unavailable`: the database does not answer.",
 }
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait"}}
 WWW_AUTHENTICATE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
-HEADERS = {401: WWW_AUTHENTICATE, 429: RETRY_AFTER}
+HEADERS = {401: WWW_AUTHENTICATE, 429: RETRY_AFTER, 503: RETRY_AFTER}
 
 SUBMIT = ("/api/v1/commands/", "post")
 CANCEL = ("/api/v1/commands/{command_id}/cancel/", "post")
@@ -100,8 +101,10 @@ A frame with `sequence_number` 0 is about the socket; a close follows it:
 | 4404 | `not_found` | no such command, or none that you may see |
 | 4400 | `bad_request` | mend `after`, or send one credential only |
 | 4429 | `too_many_streams` | close one, or wait |
-| 1013 | `unavailable` | the database is away: connect again in a few seconds |
-| 1009, 1008 | none | you sent a frame over 64 KiB, or more than 60 in a minute |
+| 4413 | `frame_too_large` | you sent a frame over 64 KiB: send none |
+| 4429 | `too_many_frames` | you sent more than 60 frames in a minute: send none |
+| 4500 | none | the stream failed: connect again with `after` |
+| 4503 | `unavailable` | the database is away: connect again in a few seconds |
 
 The `error_code` of a command that failed: {", ".join(f"`{code}`" for code in ErrorCode)}.
 """
@@ -133,7 +136,7 @@ def _operations(result: dict[str, Any]) -> Iterator[tuple[str, str, Operation]]:
 def _errors(path: str, method: str, operation: Operation) -> set[int]:
     needs_user = {} not in operation.get("security", [{}])
     return (
-        {400, 406}
+        {400, 406, 503}
         | ({401} if needs_user or path.startswith(LOG_IN[0]) else set())
         | ({403} if needs_user and method == "post" else set())
         | ({404} if "{" in path else set())

@@ -6,7 +6,6 @@ start, with one line that says what to set.
 """
 
 import hmac
-import logging
 import os
 import re
 import sys
@@ -218,6 +217,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sovd.middleware.DatabaseAway",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "sovd.urls"
@@ -289,8 +289,9 @@ else:
         "min_size": 1,
         "max_size": DATABASE_POOL_SIZE,
         # Its own are 30 and 300 seconds, the latter with ever longer pauses: after an outage of
-        # a minute it would not look again for another minute.
-        "timeout": 10,
+        # a minute it would not look again for another minute. And a socket whose opening takes
+        # five seconds is dropped by daphne without a word.
+        "timeout": 4,
         "reconnect_timeout": 10,
     }
     asked = database.get("OPTIONS", {})  # the query of the URL, such as ?sslmode=require
@@ -393,6 +394,23 @@ MOCK_VEHICLE_UNREACHABLE_RATE = number("MOCK_VEHICLE_UNREACHABLE_RATE", 0, most=
 MOCK_VEHICLE_MALFORMED_RATE = number("MOCK_VEHICLE_MALFORMED_RATE", 0, most=1)
 MOCK_VEHICLE_SEED = whole("MOCK_VEHICLE_SEED", 0)
 
+
+# --- For tests alone
+
+FAILPOINT = "(before_send|after_send|before_commit|after_commit|after_publish)=(kill|cut)@([0-9]+)"
+
+
+def failpoints(name: str) -> dict[tuple[str, int], str]:
+    """The action at a point and at the how manieth time: see commands/failpoints.py."""
+    given = [re.fullmatch(FAILPOINT, item) for item in listed(name)]
+    if None in given:
+        refuse(f"{name} must be a list of such as after_commit=kill@2; leave it unset")
+    return {(match[1], int(match[3])): match[2] for match in given if match}
+
+
+FAILPOINTS = failpoints("FAILPOINTS")
+VEHICLE_JOURNAL_DIR = text("VEHICLE_JOURNAL_DIR")
+
 # --- Metrics and logs
 
 LONG_RUNNING = (["serve"], ["runserver"], ["runworker"])
@@ -408,25 +426,20 @@ else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
-
-def calm(record: logging.LogRecord) -> bool:
-    """What a client did wrong, such as a `Host` of its own, is no error of ours: one line."""
-    if record.name.startswith("django.security."):
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-        record.exc_info = None
-    return True
-
-
 LOGGING = {
     "version": 1,
-    "filters": {"calm": {"()": "django.utils.log.CallbackFilter", "callback": calm}},
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}
     },
+    "filters": {
+        "calm": {"()": "sovd.logs.Calm"},
+        "without_traceback": {"()": "sovd.logs.WithoutTraceback"},
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
+        "channels_redis.pubsub": {"filters": ["without_traceback"]},  # when Redis goes away
         # Under DEBUG Django logs every request and every 4xx by handlers of its own.
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
         "django.channels.server": {"level": "WARNING"},

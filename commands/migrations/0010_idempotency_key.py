@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("commands", "0001_initial"),
+        ("commands", "0002_lost_workers"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

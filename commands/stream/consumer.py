@@ -27,13 +27,16 @@ from commands.tickets import NotATicket, redeem
 
 logger = logging.getLogger(__name__)
 
+OPEN_SECONDS = 4.5  # below daphne's 5 for the whole handshake, which then ends without a word
 MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
 MAX_CLIENT_FRAMES_PER_MINUTE = 60
 
+# 1000 and 4000 to 4999: the others are not ours to send, and daphne refuses to.
 FINISHED = 1000
-TOO_BIG = 1009
-POLICY_VIOLATION = 1008
-TRY_AGAIN_LATER = 1013
+TOO_LARGE = 4413
+TOO_MANY = 4429
+FAILED = 4500
+UNAVAILABLE = 4503
 
 
 class Refusal(Exception):
@@ -68,16 +71,14 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         try:
             await super().__call__(scope, receive, send)
         finally:  # `disconnect()` is not called when a handler raised
-            if self._forwarding:
-                self._forwarding.cancel()
-                await asyncio.wait([self._forwarding])
+            await self._stop_forwarding()
 
     async def connect(self) -> None:
         if not origin_is_ours(self.scope):
             await self.close()
             return
         try:
-            opening = await in_thread(open_stream, self.scope)
+            opening = await self._open()
         except Refusal as refusal:
             await self.accept()
             await self._refuse(refusal)
@@ -89,13 +90,24 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         with suppress(Disconnected):  # the client has just left; that it did is the next message
             await super().send(*args, **options)
 
+    async def _open(self) -> Opening:
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                return await in_thread(open_stream, self.scope)
+        except (DatabaseError, TimeoutError) as error:
+            logger.warning("A stream cannot be opened (%s)", str(error).strip() or "no time")
+            message = "The database does not answer. Connect again in a few seconds."
+            raise Refusal(UNAVAILABLE, "unavailable", message) from error
+
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         now = asyncio.get_running_loop().time()
         self._heard = [*(then for then in self._heard if now - then < 60), now]
         if len(text_data or bytes_data or "") > MAX_CLIENT_FRAME:
-            await self.close(TOO_BIG)
+            message = f"A frame of yours was larger than {MAX_CLIENT_FRAME} bytes. Send none."
+            await self._break_off(Refusal(TOO_LARGE, "frame_too_large", message))
         elif len(self._heard) > MAX_CLIENT_FRAMES_PER_MINUTE:
-            await self.close(POLICY_VIOLATION)
+            message = f"You sent over {MAX_CLIENT_FRAMES_PER_MINUTE} frames in a minute. Send none."
+            await self._break_off(Refusal(TOO_MANY, "too_many_frames", message))
 
     async def _forward(self, opening: Opening) -> None:
         try:
@@ -116,7 +128,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._refuse(unauthenticated("The user is no longer active."))
             except Exception:
                 logger.exception("The stream %s failed", self.scope["path"])
-                await self.close(1011)
+                await self.close(FAILED)
             else:
                 await self.close(FINISHED)
 
@@ -129,6 +141,15 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                     await self.send(text_data=line.text)
                     if line.is_terminal:
                         return
+
+    async def _break_off(self, refusal: Refusal) -> None:
+        await self._stop_forwarding()
+        await self._refuse(refusal)
+
+    async def _stop_forwarding(self) -> None:
+        if self._forwarding:
+            self._forwarding.cancel()
+            await asyncio.wait([self._forwarding])
 
     async def _refuse(self, refusal: Refusal) -> None:
         command_id = self.scope["url_route"]["kwargs"]["command_id"]
@@ -177,14 +198,9 @@ def _is_allowed(host: str) -> bool:
 def open_stream(scope: dict[str, Any]) -> Opening:
     """Authenticate, authorise, and read the request, in this order. Raises Refusal."""
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    try:
-        command_id = scope["url_route"]["kwargs"]["command_id"]
-        user, seconds = _authenticate(_credential(scope, query), command_id)
-        command = _find_command(user, command_id)
-    except DatabaseError as error:
-        logger.warning("A stream cannot be opened (%s)", str(error).strip())
-        message = "The database does not answer. Connect again in a few seconds."
-        raise Refusal(TRY_AGAIN_LATER, "unavailable", message) from error
+    command_id = scope["url_route"]["kwargs"]["command_id"]
+    user, seconds = _authenticate(_credential(scope, query), command_id)
+    command = _find_command(user, command_id)
     after = _after(query, command)
     is_over = command.has_ended and after >= command.last_sequence_number
     return Opening(Subscription(command.pk, user.pk, after), seconds, is_over)

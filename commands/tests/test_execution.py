@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from commands import lifecycle
@@ -16,7 +19,7 @@ from commands.execution import Execution, Stop
 from commands.models import Command
 from commands.threads import in_thread
 from commands.worker import Worker
-from conftest import ClearDTC, claim_one, make_vehicle, row, submit, until
+from conftest import WAIT_SECONDS, ClearDTC, claim_one, make_vehicle, row, submit, until
 from vehicles.connector import Answer, TargetVehicle
 from vehicles.mock_vehicle import MockVehicle
 from vehicles.models import Vehicle
@@ -225,6 +228,70 @@ def test_no_process_waits_long_for_another(transactional_db: None) -> None:
         assert cursor.fetchone() == ("10s",)
         cursor.execute("SHOW lock_timeout")
         assert cursor.fetchone() == ("5s",)
+
+
+async def test_a_connector_that_blocks_costs_no_lease(
+    operator: User, vehicle: Vehicle, settings: Settings
+) -> None:
+    """It holds up everything in its process, but the renewal: nobody else takes its command."""
+    settings.COMMAND_LEASE_SECONDS = 1
+    connector = Blocks()
+    clear = await in_thread(submit, operator, vehicle, ClearDTC)
+    worker = Worker(connector)
+    watching = asyncio.create_task(in_thread(outlives_its_lease, clear, connector.may_go))
+    task = asyncio.create_task(worker.run())
+    await until(lambda: has_ended(clear))
+    worker.stop()
+    await task
+    await watching
+    assert await in_thread(told, clear) == ["pending", "in_progress", {"done": True}, "completed"]
+
+
+class Blocks:
+    """As a library does that knows nothing of event loops."""
+
+    def __init__(self) -> None:
+        self.may_go = threading.Event()
+
+    async def execute(
+        self, vehicle: TargetVehicle, command_name: str, command_params: Mapping[str, Any]
+    ) -> AsyncIterator[Answer]:
+        self.may_go.wait(WAIT_SECONDS)
+        yield Answer({"done": True}, is_final=True)
+
+
+def outlives_its_lease(command: Command, outlived: threading.Event) -> None:
+    """As another worker does, it sweeps all the while: beyond the end of the first lease."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    first = None
+    while time.monotonic() < deadline:
+        lifecycle.sweep()
+        lease = row(command).lease_expires_at
+        first = first or lease
+        if first and timezone.now() > first + timedelta(seconds=1):
+            break
+    outlived.set()
+
+
+async def has_ended(command: Command) -> bool:
+    return (await in_thread(row, command)).has_ended
+
+
+async def test_who_cannot_renew_stops_by_the_clock(
+    operator: User, vehicle: Vehicle, settings: Settings
+) -> None:
+    settings.COMMAND_LEASE_SECONDS = 1
+    connector = SlowToLeave()
+    connector.may_leave.set()
+    command = await in_thread(submit, operator, vehicle)
+    worker = Worker(connector)
+    task = asyncio.create_task(worker.run())
+    await until(lambda: connector.asked)
+    async with held(command):
+        await asyncio.wait_for(connector.leaving.wait(), WAIT_SECONDS)
+        worker.stop()
+    await task
+    assert (await in_thread(told, command))[:2] == ["pending", "in_progress"]
 
 
 async def test_a_frozen_process_does_not_cost_the_others_their_leases(

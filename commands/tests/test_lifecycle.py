@@ -21,7 +21,7 @@ from commands.lifecycle import AlreadyEnded, LostClaim
 from commands.metrics import registry
 from commands.models import TERMINAL, Command, Event, Status
 from commands.stream.connections import NET_LINES, missed_lines
-from conftest import ClearDTC, claim_one, log_of, make_vehicle, submit
+from conftest import ClearDTC, ReadDTC, claim_one, log_of, make_vehicle, row, submit
 from vehicles.models import Vehicle
 
 HOUR = timedelta(hours=1)
@@ -55,9 +55,13 @@ def told(command: Command) -> list[Any]:
 def test_submit(command: Command) -> None:
     assert told(command) == ["pending"]
     assert (command.status, command.last_sequence_number) == ("pending", 1)
-    assert command.expires_at - command.submitted_at == pytest.approx(
-        timedelta(seconds=300), abs=timedelta(seconds=5)
-    )
+    assert command.expires_at - command.submitted_at == timedelta(seconds=300)
+
+
+@pytest.mark.embedded
+def test_what_the_api_says_of_expiry_is_what_is_stored(operator: User, vehicle: Vehicle) -> None:
+    submitted = lifecycle.submit(operator, vehicle, "ReadDTC", {"ecuAddress": "0x10"})
+    assert submitted.expires_at == row(submitted).expires_at
 
 
 @pytest.mark.embedded
@@ -314,9 +318,9 @@ def test_lost_after_the_vehicle_was_asked_unsafe(operator: User, vehicle: Vehicl
     lifecycle.mark_sent(claimed)
     put(claimed, lease_expires_at=timezone.now() - HOUR)
     lifecycle.sweep()
-    row = Command.objects.get()
-    assert (row.status, row.error_code) == ("failed", "worker_lost")
-    assert "may or may not" in row.error_message
+    ended = row(command)
+    assert (ended.status, ended.error_code) == ("failed", "worker_lost")
+    assert "may or may not" in ended.error_message
     assert told(command) == ["pending", "in_progress", "failed"]
     assert lifecycle.claim(10) == []
 
@@ -331,6 +335,38 @@ def test_lost_after_the_vehicle_was_asked_safe(claimed: Command, operator: User)
     assert [frame["sequence_number"] for frame in frames] == list(range(1, 8))
     counting = claimed.events.answers_that_count()
     assert [event.payload["response"] for event in counting] == [{"n": "counts"}]
+
+
+@pytest.mark.parametrize("body", [ReadDTC, ClearDTC], ids=["ReadDTC", "ClearDTC"])
+def test_what_kills_its_workers_goes_to_no_fourth(
+    operator: User, vehicle: Vehicle, body: Any
+) -> None:
+    """Nor does it hold up its vehicle's next command."""
+    poison, following = submit(operator, vehicle, body), submit(operator, vehicle)
+    for _ in range(3):
+        assert claim_one() == poison
+        put(poison, lease_expires_at=timezone.now() - HOUR)
+        lifecycle.sweep()
+    ended = row(poison)
+    assert (ended.status, ended.error_code, ended.lost_workers) == ("failed", "worker_lost", 3)
+    assert "3 workers were lost" in ended.error_message
+    assert claim_one() == following
+
+
+def test_a_worker_that_gives_back_is_not_lost(command: Command) -> None:
+    for _ in range(5):
+        lifecycle.release(claim_one())
+    assert (row(command).status, row(command).lost_workers) == ("pending", 0)
+
+
+def test_marked_as_sent_twice(command: Command) -> None:
+    """Of the first COMMIT no answer came."""
+    claimed = claim_one()
+    in_hand = row(command)
+    lifecycle.mark_sent(claimed)
+    lifecycle.mark_sent(in_hand)
+    lifecycle.complete(in_hand, {})
+    assert row(command).status == "completed"
 
 
 def test_a_live_lease_is_left_alone(claimed: Command) -> None:

@@ -13,7 +13,8 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from commands import lifecycle
-from conftest import api, claim_one, make_vehicle, submit
+from commands.models import Command
+from conftest import ReadDTC, api, claim_one, make_vehicle, submit
 from vehicles.models import Vehicle
 
 CLOSED_PORT = 1
@@ -70,6 +71,29 @@ def test_not_ready_without_the_database(no_database: None) -> None:
     problems = response.json()["problems"]
     assert (response.status_code, problems.keys()) == (503, {"database"})
     assert "Connection refused" in problems["database"]
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/", "/api/v1/commands/"])
+def test_what_needs_the_database_says_so(operator: User, path: str) -> None:
+    client = Client()
+    client.force_login(operator)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(connection.settings_dict["OPTIONS"], "pool", None)
+        patch.setitem(connection.settings_dict, "PORT", str(CLOSED_PORT))
+        connection.close()
+        response = client.get(path)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert b"The database does not answer" in response.content
+
+
+def test_whoever_wrote_is_told_to_look(operator: User, vehicle: Vehicle, settings: Any) -> None:
+    """The COMMIT arrived, but no answer to it."""
+    settings.FAILPOINTS = dict.fromkeys((("after_commit", n) for n in range(1000)), "cut")
+    body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
+    response = api(operator).post("/api/v1/commands/", body)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert (response.json()["code"], Command.objects.count()) == ("unavailable", 1)
+    assert "may have been done or not" in response.json()["detail"]
 
 
 # Metrics

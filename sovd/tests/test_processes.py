@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from commands.demo_users import PASSWORD
 from commands.management.commands.demo_data import VEHICLES
-from dev.servers import free_port
+from dev.servers import Postgres, free_port, scratch_directory
 from sovd.tests.processes import SECONDS, run, run_all, running, until
 
 VINS = [vin for vin, *_ in VEHICLES]
@@ -92,6 +92,9 @@ class Site:
 
     def status_of(self, command_id: str) -> str:
         return str(self.get(f"/api/v1/commands/{command_id}/")["status"])
+
+    def cancel(self, command_id: str) -> int:
+        return ask(self.port, "POST", f"/api/v1/commands/{command_id}/cancel/", token=self.token)[0]
 
     def stream(self, command_id: str) -> ClientConnection:
         address = f"ws://127.0.0.1:{self.port}/ws/responses/{command_id}?token={self.token}"
@@ -258,6 +261,54 @@ def check_drain(production: Mapping[str, object], site: Site) -> None:
     assert run("manage.py", "runworker", "--drain", **production).exit_code == 0
     assert [site.status_of(command_id) for command_id in claimable] == ["completed"] * 3
     assert site.status_of(offline) == "pending"
+
+
+def test_close_codes_reach_the_client(site: Site) -> None:
+    """As they are: the server refuses to send most of those below 4000, and breaks off instead."""
+    with site.stream(site.submit(OFFLINE)) as stream:
+        stream.send("x" * (64 * 1024 + 1))
+        *_, told = frames_of(stream)
+    assert (told["error_code"], stream.close_code) == ("frame_too_large", 4413)
+    with site.stream("00000000-0000-0000-0000-000000000000") as stream:
+        (told,) = frames_of(stream)
+    assert (told["error_code"], stream.close_code) == ("not_found", 4404)
+
+
+def test_the_database_goes_away_and_comes_back(production: dict[str, object]) -> None:
+    """What needs it is refused meanwhile, and what was open goes on."""
+    site = Site()
+    with scratch_directory() as directory, server(Postgres(directory)) as postgres:
+        production = production | {"DATABASE_URL": postgres.url}
+        assert run(*SEED, **production).exit_code == 0
+        with web(production, site):
+            command_id = site.submit(OFFLINE)
+            with site.stream(command_id) as stream:
+                first = json.loads(stream.recv(SECONDS))
+                postgres.kill()
+                check_refused(site, command_id)
+                postgres.start()
+                until(lambda: site.cancel(command_id) == 200)
+                log = site.get(f"/api/v1/commands/{command_id}/events/")["results"]
+                assert ([first, *frames_of(stream)], stream.close_code) == (log, 1000)
+
+
+@contextmanager
+def server(postgres: Postgres) -> Iterator[Postgres]:
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
+
+
+def check_refused(site: Site, command_id: str) -> None:
+    status, text = ask(site.port, "GET", "/readyz")
+    assert (status, [*json.loads(text)["problems"]]) == (503, ["database"])
+    status, text = ask(site.port, "GET", f"/api/v1/commands/{command_id}/", token=site.token)
+    assert (status, json.loads(text)["code"]) == (503, "unavailable")
+    with site.stream(command_id) as stream:
+        (told,) = frames_of(stream)
+    assert (told["error_code"], stream.close_code) == ("unavailable", 4503)
 
 
 def test_open_streams_are_counted_however_they_end(

@@ -172,3 +172,16 @@ def test_runworker_of_channels_must_not_win(tmp_path: Path) -> None:
 
 def test_runworker_is_ours() -> None:
     assert get_commands()["runworker"] == "commands"
+
+
+def test_a_library_that_shows_its_stack_is_one_line() -> None:
+    code = (
+        "import django, logging; django.setup()\n"
+        "try: 1 / 0\n"
+        "except ZeroDivisionError: logging.getLogger('channels_redis.pubsub').exception('%s', 7)"
+    )
+    ended = run("-c", code, DJANGO_SETTINGS_MODULE="sovd.settings")
+    assert len(ended.errors) == 1
+    assert ended.errors[0].endswith(
+        "channels_redis.pubsub: 7 (ZeroDivisionError('division by zero'))"
+    )

@@ -9,6 +9,7 @@ from prometheus_client import start_http_server
 from commands.metrics import registry
 from commands.worker import Worker
 from sovd.start import refuse_unsafe
+from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
 
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
         asyncio.run(self._work(options["drain"]))
 
     async def _work(self, drain: bool) -> None:
-        worker = Worker(MockVehicle.from_settings())
+        worker = Worker(journalled(MockVehicle.from_settings()))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
         if drain:
