@@ -21,10 +21,25 @@ from commands import lifecycle
 from commands.models import Command
 from commands.worker import Worker
 from sovd.asgi import application
+from sovd.tests.live import live  # noqa: F401 - a fixture
 from vehicles.mock_vehicle import MockVehicle
 from vehicles.models import ConnectionStatus, Vehicle
 
 WAIT_SECONDS = 30  # a deadline for what should come at once
+
+
+COUNTED: list[str] = []
+
+
+@pytest.fixture
+def counts() -> list[str]:
+    """What a test has counted: lines that are shown at the end of the run."""
+    return COUNTED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in COUNTED:
+        terminalreporter.write_line(f"counted: {line}")
 
 
 @pytest.fixture

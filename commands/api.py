@@ -1,25 +1,41 @@
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import django_filters
+from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import IntegrityError
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
-from drf_spectacular.plumbing import resolve_type_hint
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.generics import get_object_or_404
+from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from commands import lifecycle
+from commands import idempotency, lifecycle, tickets
 from commands.catalogue import COMMAND_TYPES, CommandType
-from commands.events import ErrorFrame, ResponseFrame, StatusFrame, frame_of, read_after
-from commands.models import Command, CommandQuerySet, ErrorCode, EventQuerySet, Status
+from commands.events import (
+    MAX_SEQUENCE_NUMBER,
+    ErrorFrame,
+    ResponseFrame,
+    StatusFrame,
+    frame_of,
+    read_after,
+)
+from commands.limits import CommandThrottle
+from commands.models import (
+    Command,
+    CommandQuerySet,
+    ErrorCode,
+    EventQuerySet,
+    IdempotencyKey,
+    Status,
+)
 from vehicles.models import Vehicle
 
 
@@ -29,7 +45,19 @@ class TokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
     target_class = "commands.authentication.TokenAuthentication"
 
 
-class CommandSerializer(serializers.ModelSerializer[Command]):
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know, or does not let a client write."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        writable = {name for name, field in self.fields.items() if not field.read_only}
+        unknown = sorted(set(data) - writable) if isinstance(data, dict) else []
+        if unknown:
+            known = ", ".join(sorted(writable))
+            raise ValidationError({name: [f"Unknown field. Known: {known}."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
     vehicle_id = serializers.UUIDField()
     command_params = serializers.DictField(default=dict)
     error_code = serializers.ChoiceField(ErrorCode.choices, allow_blank=True, read_only=True)
@@ -54,14 +82,6 @@ class CommandSerializer(serializers.ModelSerializer[Command]):
         ]
         read_only_fields = [*fields[:1], *fields[4:]]
 
-    def to_internal_value(self, data: Any) -> Any:
-        writable = {name for name, field in self.fields.items() if not field.read_only}
-        unknown = sorted(set(data) - writable) if isinstance(data, dict) else []
-        if unknown:
-            known = ", ".join(sorted(writable))
-            raise ValidationError({name: [f"Unknown field. Known: {known}."] for name in unknown})
-        return super().to_internal_value(data)
-
     def validate_vehicle_id(self, value: Any) -> Vehicle:
         vehicle: Vehicle | None = Vehicle.objects.filter(pk=value).first()
         if vehicle is None:
@@ -85,6 +105,7 @@ class CommandSerializer(serializers.ModelSerializer[Command]):
             validated_data["vehicle_id"],
             validated_data["command_name"],
             validated_data["command_params"],
+            validated_data["key"],
         )
 
 
@@ -124,10 +145,10 @@ class Ended(APIException):
         super().__init__(f"The command is {command.status}; it can no longer be cancelled.")
 
 
-AFTER = {"type": "integer", "minimum": 0, "maximum": 999_999_999, "default": 0}
+AFTER = {"type": "integer", "minimum": 0, "maximum": MAX_SEQUENCE_NUMBER, "default": 0}
 FRAME = {
     "anyOf": [
-        resolve_type_hint(frame)  # type: ignore[no-untyped-call]
+        {"$ref": f"#/components/schemas/{frame.__name__}"}  # made in sovd/schema.py
         for frame in (StatusFrame, ResponseFrame, ErrorFrame)
     ]
 }
@@ -139,7 +160,6 @@ FRAMES = {
 
 
 class CommandViewSet(
-    mixins.CreateModelMixin,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     GenericViewSet[Command],
@@ -159,6 +179,35 @@ class CommandViewSet(
     def get_permissions(self) -> list[Any]:
         writes = self.action in ("create", "cancel")
         return [IsAuthenticated(), MaySubmit()] if writes else [IsAuthenticated()]
+
+    def get_throttles(self) -> list[Any]:
+        return [CommandThrottle()] if self.action == "create" else []
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Submit a command. With an Idempotency-Key a repeat within 24 hours gets the first
+        answer again, and nothing is sent twice."""
+        key = idempotency.key_of(request)
+        return self._repeated(key) or self._submitted(request, key)
+
+    def _repeated(self, key: IdempotencyKey | None) -> Response | None:
+        command = idempotency.command_of(key) if key else None
+        if command is None:
+            return None
+        replayed = {"Idempotent-Replayed": "true"}
+        return Response(
+            self.get_serializer(command).data, status.HTTP_201_CREATED, headers=replayed
+        )
+
+    def _submitted(self, request: Request, key: IdempotencyKey | None) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            serializer.save(key=key)
+        except IntegrityError:
+            if repeated := self._repeated(key):  # the same request was faster on another connection
+                return repeated
+            raise
+        return Response(serializer.data, status.HTTP_201_CREATED)
 
     @extend_schema(
         responses={200: FRAMES},
@@ -228,3 +277,25 @@ class CommandTypesView(APIView):
     def get(self, request: Request) -> Response:
         page = {"next": None, "previous": None, "results": COMMAND_TYPES.values()}
         return Response(CommandTypesSerializer(page).data)
+
+
+class StreamTicketSerializer(StrictSerializer):
+    command_id = serializers.UUIDField(write_only=True)
+    ticket = serializers.CharField(read_only=True)
+    expires_in = serializers.IntegerField(read_only=True, help_text="Seconds")
+
+
+class StreamTicketsView(GenericAPIView[Any]):
+    """A ticket that opens the stream of one command once, as `?ticket=`: for browsers."""
+
+    serializer_class = StreamTicketSerializer
+
+    @extend_schema(responses={201: StreamTicketSerializer})
+    def post(self, request: Request) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        visible = Command.objects.visible_to(request.user).only("pk")
+        command = get_object_or_404(visible, pk=serializer.validated_data["command_id"])
+        ticket = tickets.issue(cast(User, request.user), command, request.auth)
+        body = {"ticket": ticket, "expires_in": tickets.TICKET_SECONDS}
+        return Response(body, status.HTTP_201_CREATED)

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from django.contrib.auth.models import User
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
-from rest_framework_simplejwt.serializers import TokenRefreshSerializer
 from rest_framework_simplejwt.tokens import Token
 
 # What validly signed tokens with odd claims make simplejwt raise, beside its own errors
@@ -27,13 +25,3 @@ class TokenAuthentication(JWTAuthentication):
             return super().get_user(validated_token)
         except ODD_CLAIMS as error:
             raise InvalidToken("The token's claims cannot be read.") from error
-
-
-class RefreshSerializer(TokenRefreshSerializer):
-    """As careful with a refresh token as `TokenAuthentication` is with an access token."""
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
-        try:
-            return super().validate(attrs)
-        except (User.DoesNotExist, *ODD_CLAIMS) as error:
-            raise InvalidToken("The token's user is gone, or its claims cannot be read.") from error

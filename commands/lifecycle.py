@@ -31,7 +31,16 @@ from django.utils import timezone
 from commands import events, failpoints, log_lines, metrics
 from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
-from commands.models import MOST_LOST_WORKERS, TERMINAL, Command, ErrorCode, Event, Kind, Status
+from commands.models import (
+    MOST_LOST_WORKERS,
+    TERMINAL,
+    Command,
+    ErrorCode,
+    Event,
+    IdempotencyKey,
+    Kind,
+    Status,
+)
 from vehicles.models import Vehicle
 
 MOVES = {
@@ -55,7 +64,14 @@ class AlreadyEnded(Exception):
 # --- Moves
 
 
-def submit(user: User, vehicle: Vehicle, command_name: str, params: dict[str, Any]) -> Command:
+def submit(
+    user: User,
+    vehicle: Vehicle,
+    command_name: str,
+    params: dict[str, Any],
+    key: IdempotencyKey | None = None,
+) -> Command:
+    """Raises IntegrityError if another command has this key: of two at once one is made."""
     expires = timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS)
     with transaction.atomic():
         command = Command.objects.create(
@@ -68,6 +84,9 @@ def submit(user: User, vehicle: Vehicle, command_name: str, params: dict[str, An
         )
         command.expires_at = command.submitted_at + expires  # as stored: one Now() a statement
         _append(command, 1, [events.status(Status.PENDING)])
+        if key:
+            key.command = command
+            key.save(force_insert=True)
         _ring_workers("command.pending")
     return command
 

@@ -163,6 +163,67 @@ class Command(models.Model):
         return self.status in TERMINAL
 
 
+class IdempotencyKey(models.Model):
+    """A client's own name for one submission. See `commands/idempotency.py`."""
+
+    command = models.OneToOneField(Command, on_delete=models.CASCADE, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)  # of the payload: SHA-256 in hexadecimal
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="one_command_per_key", fields=["user", "key"])]
+        # Read by the sweep.
+        indexes = [models.Index(name="idempotency_key_age", fields=["created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.user_id}"
+
+
+class StreamTicket(models.Model):
+    """Opens one stream, once. See `commands/tickets.py`."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False)
+    command = models.ForeignKey(Command, on_delete=models.CASCADE, db_index=False)
+    expires_at = models.DateTimeField()
+    stream_ends_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(name="stream_ticket_age", fields=["expires_at"])]
+
+    def __str__(self) -> str:
+        return f"ticket of {self.user_id} for {self.command_id}"
+
+
+class UsedToken(models.Model):
+    """A refresh token that was used or given up, until it would have expired."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(name="used_token_age", fields=["expires_at"])]
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class LogInCount(models.Model):
+    """How often one name was tried from one address since `since`. See `commands/limits.py`."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    attempts = models.PositiveIntegerField(default=0)
+    since = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(name="log_in_count_age", fields=["since"])]
+
+    def __str__(self) -> str:
+        return f"{self.attempts} since {self.since}"
+
+
 class Kind(models.TextChoices):
     STATUS = "status"
     RESPONSE = "response"

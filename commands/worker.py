@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 from time import monotonic, time
@@ -13,6 +14,7 @@ from django.db import Error as DatabaseError
 from commands import lifecycle, metrics
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
+from commands.housekeeping import forget_expired
 from commands.leases import Leases, poll_seconds
 from commands.threads import CONNECTION_LOST, in_thread
 from vehicles.connector import Connector
@@ -21,6 +23,7 @@ from vehicles.models import Vehicle
 logger = logging.getLogger(__name__)
 
 HEALTHY_SECONDS = 30.0  # it goes through its housekeeping about once a second
+FORGET_SECONDS = 60.0
 
 
 class Worker:
@@ -121,14 +124,14 @@ class Worker:
         bell.attach()
         await _survive(in_thread(Vehicle.objects.seen))  # so that the first claim finds them
         is_over = asyncio.Event()
-        tidying = asyncio.create_task(_keep_tidy(is_over))
+        keepers = [asyncio.create_task(keep(is_over)) for keep in (_keep_tidy, _keep_forgetting)]
         try:
             with metrics.workers.track_inprogress():
                 async with self._leases.kept():
                     yield
         finally:
             is_over.set()
-            await tidying
+            await asyncio.wait(keepers)
 
 
 async def _keep_tidy(is_over: asyncio.Event) -> None:
@@ -151,6 +154,14 @@ def worker_problem() -> str:
     if seconds < HEALTHY_SECONDS:
         return ""
     return "The worker did no housekeeping lately: its log says why (is the database away?)."
+
+
+async def _keep_forgetting(is_over: asyncio.Event) -> None:
+    while not is_over.is_set():
+        await _survive(in_thread(forget_expired))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FORGET_SECONDS * random.uniform(0.8, 1.2)):  # noqa: S311
+                await is_over.wait()
 
 
 async def _rung(bell: asyncio.Event) -> None:

@@ -61,6 +61,8 @@ def environment(scratch: Path) -> dict[str, str]:
         "SOVD_VAR_DIR": str(scratch),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "MOCK_VEHICLE_LATENCY_SECONDS": "0",
+        "THROTTLE_LOGIN": "",
+        "THROTTLE_COMMANDS": "",
     }
 
 

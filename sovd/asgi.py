@@ -17,7 +17,10 @@ from django.urls import path, re_path  # noqa: E402
 from commands import metrics_port, scrape  # noqa: E402
 from commands.doorbell import bell  # noqa: E402
 from commands.stream.consumer import NoSuchStream, ResponseConsumer  # noqa: E402
-from sovd import logs  # noqa: E402
+from sovd import logs, server, start  # noqa: E402, F401 - `server` makes daphne stricter
+
+if start.is_server():
+    start.refuse_unsafe()
 
 
 class Handler(ASGIHandler):

@@ -64,8 +64,10 @@ def configuration(readable: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"line": line},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-        "filters": {"without_traceback": {"()": WithoutTraceback}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}
+        },
+        "filters": {"without_traceback": {"()": WithoutTraceback}, "calm": {"()": Calm}},
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             "channels_redis.pubsub": {"filters": ["without_traceback"]},  # when Redis goes away
@@ -104,4 +106,14 @@ class WithoutTraceback(logging.Filter):
         if isinstance(error, RedisError | OSError):
             record.msg, record.args = f"{record.getMessage()} ({error!r})", ()
             record.exc_info = record.exc_text = None
+        return True
+
+
+class Calm(logging.Filter):
+    """What a client did wrong, such as a `Host` of its own, is no error of ours: one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.startswith("django.security."):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.exc_info = None
         return True

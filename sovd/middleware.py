@@ -63,6 +63,16 @@ class RefuseNul(MiddlewareMixin):
         return JsonResponse({"code": "invalid", "detail": detail, "fields": fields}, status=400)
 
 
+class SecureCookies(MiddlewareMixin):
+    """A cookie that is set by https goes by https only; one that is set by http works by http."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        if request.is_secure():
+            for cookie in response.cookies.values():
+                cookie["secure"] = True
+        return response
+
+
 class DatabaseAway(MiddlewareMixin):
     """A page that the database keeps from being made says so, where Django would answer 500."""
 

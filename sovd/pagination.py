@@ -67,6 +67,9 @@ class Pages(CursorPagination):
         names = [ordering[0] for ordering in view.orderings]
         order = {"type": "string", "enum": names, "default": names[0]}
         parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in parameters:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size}
         return [
             *parameters,
             {"name": "ordering", "in": "query", "required": False, "schema": order},

@@ -23,7 +23,8 @@ class PlainJSONParser(JSONParser):
         except plain_json.NotPlain as error:
             raise ValidationError({error.path or "body": [f"It {error.problem}."]}) from error
         except RecursionError as error:
-            raise ParseError("The body is nested too deeply.") from error
+            problem = f"It is nested deeper than {plain_json.MAX_DEPTH} levels."
+            raise ValidationError({"body": [problem]}) from error
         except ValueError as error:
             raise ParseError(f"The body is not JSON in UTF-8: {error}.") from error
         return body

@@ -5,6 +5,7 @@ in-memory channel layer serve one process. Production: both are set. Anything be
 start, with one line that says what to set.
 """
 
+import hmac
 import logging
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import environ
+from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
 from sovd import logs
@@ -66,6 +68,14 @@ def whole(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
     if value != int(value):
         refuse(f"{name}={value:g} must be a whole number")
     return int(value)
+
+
+def rate(name: str, default: str) -> str:
+    """A number in a time. Here empty does not count as not set: it turns the limit off."""
+    given = os.environ.get(name, default).strip()
+    if given and not re.fullmatch("[1-9][0-9]{0,8}/(s|sec|m|min|h|hour|d|day)", given):
+        refuse(f"{name}={given!r} must be a number in a time, such as 5/min, or empty for no limit")
+    return given
 
 
 def switch(name: str, default: bool) -> bool:
@@ -125,6 +135,7 @@ def kept_secret_key(path: Path) -> str:
     return path.read_text()
 
 
+EXAMPLES = ("django-insecure-", "change-me", "changeme", "change_me")
 SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
 if not SECRET_KEY and EMBEDDED:
@@ -133,9 +144,54 @@ if not EMBEDDED and not DEBUG and len(SECRET_KEY) < 32:
     refuse("SECRET_KEY must be set, to at least 32 random characters")
 if not SECRET_KEY:
     refuse("SECRET_KEY is not set")
+if not DEBUG and SECRET_KEY.lower().startswith(EXAMPLES):
+    refuse("SECRET_KEY is an example; set it to at least 32 random characters")
+
+# What signs the tokens is not what signs the sessions: neither is worth anything for the other.
+TOKEN_SIGNING_KEY = text("TOKEN_SIGNING_KEY")
+if TOKEN_SIGNING_KEY and len(TOKEN_SIGNING_KEY) < 32:
+    refuse("TOKEN_SIGNING_KEY must have at least 32 random characters, or not be set")
+if not TOKEN_SIGNING_KEY:
+    TOKEN_SIGNING_KEY = hmac.new(SECRET_KEY.encode(), b"sovd tokens", "sha256").hexdigest()
 if not DEBUG and not ALLOWED_HOSTS:
     refuse("ALLOWED_HOSTS is not set; name the hosts that people type, separated by commas")
 CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
+
+# --- Transport, and what browsers may do with our pages
+
+# By http everything works: on a laptop, in `make stack`, for health checks. What comes by https is
+# told to stay there, and its cookies are marked so (`sovd.middleware.SecureCookies`). That a
+# request came by https is what a proxy says in this header; then plain http is redirected, too.
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+if proxy_header := text("SECURE_PROXY_SSL_HEADER"):
+    SECURE_PROXY_SSL_HEADER = (f"HTTP_{proxy_header.upper().replace('-', '_')}", "https")
+    SECURE_SSL_REDIRECT = True
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked by machines, inside
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # subdomains are not ours to speak for,
+    "security.W021",  # nor are browsers' preload lists
+    "security.W008",  # the redirect: above
+    "security.W012",  # the cookies: above
+    "security.W016",
+]
+TRUSTED_PROXIES = whole("TRUSTED_PROXIES", 0, most=10)
+
+# Pages with forms say `same-origin` in themselves: without a referrer a browser sends the form
+# with `Origin: null`, which the protection against forged requests refuses.
+SECURE_REFERRER_POLICY = "no-referrer"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
 
 # --- Applications
 
@@ -159,13 +215,17 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_structlog",
+    "axes",
+    "csp",
 ]
 MIDDLEWARE = [
     "sovd.middleware.probes",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "sovd.middleware.SecureCookies",
+    "csp.middleware.CSPMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
     "sovd.middleware.RefuseNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -173,6 +233,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
     "sovd.middleware.DatabaseAway",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -197,6 +258,10 @@ SERVESTATIC_USE_FINDERS = True  # no collectstatic step: the files are served fr
 SERVESTATIC_AUTOREFRESH = DEBUG
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: who failed too often is not even looked at
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator")
@@ -240,7 +305,7 @@ else:
         "max_size": DATABASE_POOL_SIZE,
         # Its own are 30 and 300 seconds, the latter with ever longer pauses: after an outage of
         # a minute it would not look again for another minute. And a socket whose opening takes
-        # five seconds is dropped by daphne without a word.
+        # longer than the server has patience with is dropped without a word.
         "timeout": 4,
         "reconnect_timeout": 10,
     }
@@ -271,6 +336,7 @@ ACCESS_TOKEN_SECONDS = whole("ACCESS_TOKEN_SECONDS", 900, least=1)
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(seconds=ACCESS_TOKEN_SECONDS),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "SIGNING_KEY": TOKEN_SIGNING_KEY,
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -292,11 +358,41 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Send diagnostic commands to vehicles and follow their answers.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "OAS_VERSION": "3.1.0",  # whose schemas are those of the catalogue
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "sovd.schema.complete",
+    ],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
+
+# --- Limits
+
+REQUEST_SECONDS = number("REQUEST_SECONDS", 30, least=1)
+THROTTLE_LOGIN = rate("THROTTLE_LOGIN", "5/min")
+THROTTLE_COMMANDS = rate("THROTTLE_COMMANDS", "60/min")
+STREAMS_PER_USER = whole("STREAMS_PER_USER", 2_000, least=1)
+STREAMS_PER_PROCESS = whole("STREAMS_PER_PROCESS", 10_000, least=1)
+
+# django-axes: wrong passwords on the log-in pages.
+AXES_ENABLED = bool(THROTTLE_LOGIN)
+if AXES_ENABLED:
+    failures, _, unit = THROTTLE_LOGIN.partition("/")
+    AXES_FAILURE_LIMIT = int(failures)
+    AXES_COOLOFF_TIME = timedelta(seconds={"s": 1, "m": 60, "h": 3600, "d": 86400}[unit[0]])
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_WHITELIST_CALLABLE = "commands.limits.is_of_the_api"
+AXES_LOCKOUT_CALLABLE = "commands.limits.locked_out"
+AXES_CLIENT_IP_CALLABLE = "commands.limits.client_address"
 
 # --- Commands, vehicles, worker
 

@@ -1,14 +1,13 @@
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path, re_path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
-from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
-from commands.api import CommandTypesView, CommandViewSet
-from commands.authentication import RefreshSerializer
-from commands.console import ConsoleView, SessionTokenView
+from commands.api import CommandTypesView, CommandViewSet, StreamTicketsView
+from commands.console import ConsoleView
+from commands.tokens import LogInView, LogOutView, RefreshView
 from sovd.errors import no_such_address
 from vehicles.api import VehicleViewSet
 
@@ -17,24 +16,23 @@ router.register("vehicles", VehicleViewSet)
 router.register("commands", CommandViewSet, basename="command")
 
 api: list[URLPattern | URLResolver] = [
-    path("token/", TokenObtainPairView.as_view(), name="token"),
-    path(
-        "token/refresh/",
-        TokenRefreshView.as_view(serializer_class=RefreshSerializer),
-        name="token-refresh",
-    ),
+    path("token/", LogInView.as_view(), name="token"),
+    path("token/refresh/", RefreshView.as_view(), name="token-refresh"),
+    path("token/logout/", LogOutView.as_view(), name="token-logout"),
+    path("stream-tickets/", StreamTicketsView.as_view(), name="stream-tickets"),
     path("command-types/", CommandTypesView.as_view(), name="command-types"),
     path("", include(router.urls)),
     re_path("", no_such_address),
 ]
 urlpatterns = [
     path("", ConsoleView.as_view(), name="console"),
-    path("accounts/token/", SessionTokenView.as_view(), name="session-token"),
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(permission_classes=[AllowAny]), name="docs"),
+    path(
+        "api/docs/", SpectacularSwaggerSplitView.as_view(permission_classes=[AllowAny]), name="docs"
+    ),
     # /healthz, /readyz and /metrics: see sovd.middleware.probes
 ]

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from time import time
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,10 @@ USER_CHECK_SECONDS = 30.0
 NET_LINES = 5_000  # what one cast of the safety net brings; the next brings more
 
 
+class TooManyStreams(Exception):
+    """Says whose, and what to do."""
+
+
 class Connections:
     """The open streams of this process by command, in one membership of the group per command."""
 
@@ -43,11 +47,27 @@ class Connections:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._streams: defaultdict[UUID, set[Subscription]] = defaultdict(set)
+        self._open: Counter[int] = Counter()  # streams by user
         self._listener = Listener(self._on_message)
         self._tasks = [
             asyncio.create_task(self._repeat(self.cast_net, settings.STREAM_POLL_SECONDS)),
             asyncio.create_task(self._repeat(self.check_users, USER_CHECK_SECONDS)),
         ]
+
+    @contextmanager
+    def place(self, user_id: int) -> Iterator[None]:
+        """One stream of this user. Raises TooManyStreams."""
+        if self._open.total() >= settings.STREAMS_PER_PROCESS:
+            raise TooManyStreams("This server is full. Connect again in a while.")
+        if self._open[user_id] >= settings.STREAMS_PER_USER:
+            raise TooManyStreams("You have too many streams open. Close one first.")
+        self._open[user_id] += 1
+        try:
+            yield
+        finally:
+            self._open[user_id] -= 1
+            if not self._open[user_id]:
+                del self._open[user_id]
 
     @asynccontextmanager
     async def subscribed(self, subscription: Subscription) -> AsyncIterator[Subscription]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,6 +13,7 @@ from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.db import Error as DatabaseError
+from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from rest_framework.exceptions import APIException
 from structlog.contextvars import bind_contextvars
@@ -19,13 +21,14 @@ from structlog.contextvars import bind_contextvars
 from commands import events, metrics
 from commands.authentication import TokenAuthentication
 from commands.models import Command
-from commands.stream.connections import Connections
+from commands.stream.connections import Connections, TooManyStreams
 from commands.stream.subscription import Revoked, Subscription
 from commands.threads import in_thread
+from commands.tickets import NotATicket, redeem
 
 logger = structlog.get_logger(__name__)
 
-OPEN_SECONDS = 4.5  # below daphne's 5 for the whole handshake, which then ends without a word
+OPEN_SECONDS = 5.0  # below the server's patience with a handshake, which ends without a word
 MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
 MAX_CLIENT_FRAMES_PER_MINUTE = 60
 
@@ -88,6 +91,10 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             logger.info("stream_opened", after=subscription.position)
             self._forwarding = asyncio.create_task(self._forward(opening))
 
+    async def send(self, *args: Any, **options: Any) -> None:
+        with suppress(Disconnected):  # the client has just left; that it did is the next message
+            await super().send(*args, **options)
+
     async def _open(self) -> Opening:
         try:
             async with asyncio.timeout(OPEN_SECONDS):
@@ -108,6 +115,13 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._break_off(Refusal(TOO_MANY, "too_many_frames", message))
 
     async def _forward(self, opening: Opening) -> None:
+        try:
+            with Connections.of_this_process().place(opening.subscription.user_id):
+                await self._send_until_over(opening)
+        except TooManyStreams as problem:
+            await self._refuse(Refusal(4429, "too_many_streams", str(problem)))
+
+    async def _send_until_over(self, opening: Opening) -> None:
         with metrics.websocket_connections.track_inprogress():
             try:
                 async with asyncio.timeout(opening.seconds):
@@ -117,8 +131,6 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._refuse(Refusal(4401, "token_expired", message))
             except Revoked:
                 await self._refuse(unauthenticated("The user is no longer active."))
-            except Disconnected:
-                pass  # the client is leaving this very moment
             except Exception:
                 logger.exception("stream_failed")
                 await self.close(FAILED)
@@ -168,41 +180,72 @@ class NoSuchStream(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 def origin_is_ours(scope: dict[str, Any]) -> bool:
-    """A browser says where its page is from; a program says nothing."""
+    """A browser says where its page is from, with scheme and port; a program says nothing."""
     origin = _header(scope, b"origin")
     if origin is None or origin in settings.CSRF_TRUSTED_ORIGINS:
         return True
-    scheme, separator, host = origin.partition("://")
-    return bool(scheme and separator and host) and host == _header(scope, b"host")
+    host = _header(scope, b"host") or ""
+    scheme = "https" if _is_secure(scope) else "http"
+    return origin == f"{scheme}://{host}" and _is_allowed(host)
+
+
+def _is_secure(scope: dict[str, Any]) -> bool:
+    """As Django tells it of a request."""
+    if not settings.SECURE_PROXY_SSL_HEADER:
+        return bool(scope.get("scheme") == "wss")
+    name, secure = settings.SECURE_PROXY_SSL_HEADER
+    said = _header(scope, name.removeprefix("HTTP_").replace("_", "-").lower().encode()) or ""
+    return bool(said.partition(",")[0].strip() == secure)
+
+
+def _is_allowed(host: str) -> bool:
+    """Also for sockets: an address that a foreign page had pointed at us is not ours."""
+    allowed = settings.ALLOWED_HOSTS or [".localhost", "127.0.0.1", "[::1]"]  # as Django in DEBUG
+    return validate_host(split_domain_port(host)[0], allowed)
 
 
 def open_stream(scope: dict[str, Any]) -> Opening:
     """Authenticate, authorise, and read the request, in this order. Raises Refusal."""
     query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    user, seconds = _authenticate(_token(scope, query))
-    command = _find_command(user, scope["url_route"]["kwargs"]["command_id"])
+    command_id = scope["url_route"]["kwargs"]["command_id"]
+    user, seconds = _authenticate(_credential(scope, query), command_id)
+    command = _find_command(user, command_id)
     after = _after(query, command)
     is_over = command.has_ended and after >= command.last_sequence_number
     return Opening(Subscription(command.pk, user.pk, after), seconds, is_over)
 
 
-def _token(scope: dict[str, Any], query: dict[str, list[str]]) -> str:
+def _credential(scope: dict[str, Any], query: dict[str, list[str]]) -> tuple[str, str]:
+    """The one that there is, and what kind it is. Raises Refusal if there are two."""
     scheme, _, bearer = (_header(scope, b"authorization") or "").partition(" ")
-    in_header = bearer.strip() if scheme.lower() == "bearer" else ""
-    return query.get("token", [""])[-1] or in_header
-
-
-def _authenticate(raw_token: str) -> tuple[Any, float]:
-    authentication = TokenAuthentication()
-    if not raw_token:
+    given = [("token", text) for text in query.get("token", [])]
+    given += [("ticket", text) for text in query.get("ticket", [])]
+    given += [("token", bearer.strip())] if scheme.lower() == "bearer" else []
+    given = [(kind, text) for kind, text in given if text]
+    if len(given) > 1:
+        message = "More than one credential. Pass a token, or a ticket, or a header, and only once."
+        raise Refusal(4400, "bad_request", message)
+    if not given:
         raise unauthenticated("No token. Pass an access token as `?token=`.")
+    return given[0]
+
+
+def _authenticate(credential: tuple[str, str], command_id: str) -> tuple[Any, float]:
+    kind, text = credential
     try:
-        token = authentication.get_validated_token(raw_token.encode())
-        user = authentication.get_user(token)
+        return redeem(text, command_id) if kind == "ticket" else _user_of(text)
+    except NotATicket as error:
+        message = "The ticket is not valid: each opens one stream of its command once, for 30 s."
+        raise unauthenticated(message) from error
     except (APIException, UnicodeError) as error:
         message = "The token is not valid: it must be an unexpired access token of an active user."
         raise unauthenticated(message) from error
-    return user, max(0.0, token["exp"] - timezone.now().timestamp())
+
+
+def _user_of(raw_token: str) -> tuple[Any, float]:
+    authentication = TokenAuthentication()
+    token = authentication.get_validated_token(raw_token.encode())
+    return authentication.get_user(token), max(0.0, token["exp"] - timezone.now().timestamp())
 
 
 def _find_command(user: Any, command_id: str) -> Command:

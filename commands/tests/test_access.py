@@ -3,6 +3,7 @@
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -10,11 +11,14 @@ import jwt
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
-from commands.models import Command
+from commands.housekeeping import forget_expired
+from commands.models import Command, UsedToken
 from conftest import ReadDTC, api, submit
 from vehicles.models import Vehicle
 
@@ -143,7 +147,7 @@ def test_anonymous_is_asked_who_they_are(transactional_db: None, address: str) -
 def signed(token: Token, key: str = "", algorithm: str = "HS256", **changes: Any) -> str:
     """The token with changed claims; None takes one out."""
     claims = {k: v for k, v in (token.payload | changes).items() if v is not None}
-    return jwt.encode(claims, key or settings.SECRET_KEY, algorithm)
+    return jwt.encode(claims, key or settings.TOKEN_SIGNING_KEY, algorithm)
 
 
 def part(raw: bytes) -> str:
@@ -338,24 +342,74 @@ def test_a_session_writes_nothing_without_it(
     assert not Command.objects.exists()
 
 
-def test_a_session_gets_an_access_token(operator: User) -> None:
-    client = logged_in(operator, enforce_csrf_checks=True)
-    response = client.post("/accounts/token/", headers=csrf_of(client))
-    assert response.json()["expires_in"] == settings.ACCESS_TOKEN_SECONDS
-    token = response.json()["access"]
-    assert with_header(f"Bearer {token}").get(COMMANDS).status_code == 200
-    assert AccessToken(token).lifetime.total_seconds() == settings.ACCESS_TOKEN_SECONDS
+# Refresh tokens are worth one use
 
 
-def test_no_access_token_without_the_csrf_token(operator: User) -> None:
-    client = logged_in(operator, enforce_csrf_checks=True)
-    assert client.post("/accounts/token/").status_code == 403
+def log_out(token: object) -> Any:
+    client = APIClient(raise_request_exception=False)
+    return client.post("/api/v1/token/logout/", {"refresh": str(token)})
 
 
-def test_no_access_token_for_anonymous(transactional_db: None) -> None:
-    response = Client().post("/accounts/token/")
-    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
+@pytest.mark.embedded
+def test_a_refresh_token_is_used_up_and_has_a_successor(operator: User) -> None:
+    first = RefreshToken.for_user(operator)
+    answer = refresh(first).json()
+    assert answer.keys() == {"access", "refresh"}
+    assert refresh(first).status_code == 401
+    assert refresh(answer["refresh"]).status_code == 200
 
 
-def test_no_access_token_by_a_link(operator: User) -> None:
-    assert logged_in(operator).get("/accounts/token/").status_code == 405
+def test_of_two_uses_at_once_one_counts(operator: User) -> None:
+    """The other one had looked before, and found nothing."""
+    token = RefreshToken.for_user(operator)
+
+    class Late:
+        def __init__(self) -> None:
+            self.was_here = False
+
+        def __call__(self, execute: Any, sql: str, *arguments: Any) -> Any:
+            if sql.startswith('INSERT INTO "commands_usedtoken"') and not self.was_here:
+                self.was_here = True
+                with ThreadPoolExecutor(1) as thread:
+                    assert thread.submit(faster).result() == 200
+            return execute(sql, *arguments)
+
+    def faster() -> int:
+        try:
+            return int(refresh(token).status_code)
+        finally:
+            connection.close()
+
+    with connection.execute_wrapper(Late()):
+        assert refresh(token).status_code == 401
+
+
+def test_logging_out_gives_the_refresh_token_up(
+    operator: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = RefreshToken.for_user(operator)
+    assert (log_out(token).status_code, log_out(token).status_code) == (204, 401)
+    assert_not_let_in(refresh(token), caplog)
+
+
+# Whose it is does not matter: it is given up all the same.
+@pytest.mark.parametrize("wrong", [name for name in WRONG_TOKENS if not name.startswith("user")])
+def test_logging_out_with_a_wrong_token(
+    operator: User, wrong: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert_not_let_in(log_out(WRONG_TOKENS[wrong](RefreshToken.for_user(operator))), caplog)
+
+
+def test_used_tokens_are_forgotten_when_they_would_have_expired(operator: User) -> None:
+    log_out(RefreshToken.for_user(operator))
+    forget_expired()
+    assert UsedToken.objects.count() == 1
+    UsedToken.objects.update(expires_at=timezone.now())
+    forget_expired()
+    assert not UsedToken.objects.exists()
+
+
+def test_the_key_of_tokens_is_not_the_secret_key(operator: User) -> None:
+    """Who can sign a session cannot sign a token."""
+    token = signed(AccessToken.for_user(operator), key=settings.SECRET_KEY)
+    assert with_header(f"Bearer {token}").get(COMMANDS).status_code == 401

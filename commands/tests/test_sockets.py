@@ -43,7 +43,7 @@ def signed(**claims: Any) -> str:
     """A validly signed access token with odd claims."""
     usual = {"token_type": "access", "exp": time.time() + 60, "jti": "x", "user_id": "1"}
     kept = {name: value for name, value in (usual | claims).items() if value is not None}
-    return jwt.encode(kept, settings.SECRET_KEY, algorithm="HS256")
+    return jwt.encode(kept, settings.TOKEN_SIGNING_KEY, algorithm="HS256")
 
 
 def expired() -> str:
@@ -157,27 +157,65 @@ async def test_the_order_of_refusals(stranger: User, command: Command) -> None:
 # --- Origin
 
 
-ORIGINS = [
-    ("http://testserver", True),
-    ("https://testserver", True),
-    ("http://testserver:8000", False),
-    ("http://evil.example", False),
-    ("http://testserver.evil.example", False),
-    ("null", False),
-    ("", False),
-]
+OWN = "http://testserver"
 
 
-@pytest.mark.parametrize(("origin", "is_ours"), ORIGINS)
-async def test_origin(operator: User, command: Command, origin: str, is_ours: bool) -> None:
+async def opens(command: Command, user: User, origin: str, **headers: str) -> bool:
+    given = {"host": "testserver", "origin": origin} | headers
     communicator = WebsocketCommunicator(
         application,
-        f"/ws/responses/{command.pk}?token={token_of(operator)}",
-        headers=[(b"host", b"testserver"), (b"origin", origin.encode())],
+        f"/ws/responses/{command.pk}?token={token_of(user)}",
+        headers=[(name.encode(), value.encode()) for name, value in given.items()],
     )
     accepted, _ = await communicator.connect(WAIT_SECONDS)
     await communicator.disconnect()
-    assert accepted is is_ours
+    return bool(accepted)
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_ours"),
+    [
+        (OWN, True),
+        ("https://testserver", False),
+        ("http://testserver:8000", False),
+        ("http://evil.example", False),
+        ("http://testserver.evil.example", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+async def test_origin(operator: User, command: Command, origin: str, is_ours: bool) -> None:
+    assert await opens(command, operator, origin) is is_ours
+
+
+async def test_origin_with_the_port_of_its_host(operator: User, command: Command) -> None:
+    assert await opens(command, operator, f"{OWN}:8000", host="testserver:8000")
+    assert not await opens(command, operator, OWN, host="testserver:8000")
+
+
+async def test_origin_that_is_trusted(operator: User, command: Command, settings: Any) -> None:
+    settings.CSRF_TRUSTED_ORIGINS = ["https://console.example.com:8443"]
+    assert await opens(command, operator, "https://console.example.com:8443")
+    assert not await opens(command, operator, "https://console.example.com")
+    assert not await opens(command, operator, "http://console.example.com:8443")
+
+
+async def test_origin_behind_a_proxy_that_ends_tls(
+    operator: User, command: Command, settings: Any
+) -> None:
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    by_https = {"x-forwarded-proto": "https"}
+    assert await opens(command, operator, "https://testserver", **by_https)
+    assert not await opens(command, operator, "http://testserver", **by_https)
+    assert not await opens(command, operator, "https://testserver")
+
+
+async def test_a_foreign_name_that_points_at_us_is_not_ours(
+    operator: User, command: Command
+) -> None:
+    """DNS rebinding: the page and the socket have one origin, and it is not ours."""
+    host = "rebound.example"
+    assert not await opens(command, operator, f"http://{host}", host=host)
 
 
 # --- The number of open sockets

@@ -56,14 +56,14 @@ def gather(processes: Processes, seen: Seen) -> Evidence:
     """Waits until nothing runs any more, stops all web and worker processes, and reads."""
     database_url = processes.servers.postgres.url
     longest = processes.expires_seconds + SETTLE_SECONDS
-    _settle(lambda: _open_commands(database_url) == 0, longest)
-    _settle(lambda: _sockets(processes) == 0, LEAVE_SECONDS)
-    sockets = _sockets(processes)
-    _settle(lambda: not [*_connections_left(processes)], LEAVE_SECONDS)
+    settle(lambda: _open_commands(database_url) == 0, longest)
+    settle(lambda: sockets_in_gauge(processes) == 0, LEAVE_SECONDS)
+    sockets = sockets_in_gauge(processes)
+    settle(lambda: not [*_connections_left(processes)], LEAVE_SECONDS)
     connections = list(_connections_left(processes))
     processes.restart_the_dead()
     processes.stop_all()
-    _settle(lambda: not [*_connections_left(processes)], LEAVE_SECONDS)
+    settle(lambda: not [*_connections_left(processes)], LEAVE_SECONDS)
     return Evidence(
         ordered=seen.ordered,
         rows=list(_rows(database_url)),
@@ -79,12 +79,12 @@ def gather(processes: Processes, seen: Seen) -> Evidence:
         sockets_in_gauge=sockets,
         connections_left=connections + list(_connections_left(processes)),
         disturbances=[(d.whom, d.since, d.until) for d in processes.disturbances],
-        tracebacks=list(_tracebacks(processes.logs)),
+        tracebacks=list(tracebacks_in(processes.logs)),
         problems=[*processes.unasked, *seen.problems],
     )
 
 
-def _settle(is_settled: Callable[[], bool], seconds: float) -> bool:
+def settle(is_settled: Callable[[], bool], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while not is_settled():
         if time.monotonic() > deadline:
@@ -113,7 +113,7 @@ def _connections_left(processes: Processes) -> Iterator[str]:
                 yield f"{life} has {number}, of which {idle} are idle in a transaction"
 
 
-def _sockets(processes: Processes) -> float:
+def sockets_in_gauge(processes: Processes) -> float:
     page = httpx.get(f"{processes.url(processes.web[0])}/metrics").text
     (line,) = [li for li in page.splitlines() if li.startswith("websocket_connections_active")]
     return float(line.rpartition(" ")[2])
@@ -140,13 +140,13 @@ def _key_of_line(asked: dict[str, Any]) -> str:
     return key_of(asked["vin"], asked["command_name"], asked["command_params"])
 
 
-def _tracebacks(logs: Path) -> Iterator[str]:
-    """Each with the line that caused it."""
+def tracebacks_in(logs: Path) -> Iterator[str]:
+    """Each with what was raised: its last line. (In production a log line holds all of it.)"""
     for file in sorted(logs.iterdir()):
-        lines = file.read_text(errors="replace").splitlines()
+        lines = file.read_text(errors="replace").replace("\\n", "\n").splitlines()
         for number, line in enumerate(lines):
             if TRACEBACK in line:
-                yield f"{file.name}:{number + 1} {_cause(lines[number + 1 :])}"
+                yield f"{file.name}: {_cause(lines[number + 1 :])}"
 
 
 def _cause(lines: list[str]) -> str:

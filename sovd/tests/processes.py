@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from pathlib import Path
+from typing import IO, NamedTuple, TypeVar
 
 import pytest
 from django.conf import settings
@@ -58,7 +59,15 @@ def environment(**given: object) -> dict[str, str]:
 @contextmanager
 def running(*arguments: str, **given: object) -> Iterator[subprocess.Popen[bytes]]:
     """What it prints is shown with the test that fails."""
-    process = _start(arguments, given)
+    with running_to(None, *arguments, **given) as process:
+        yield process
+
+
+@contextmanager
+def running_to(
+    log: IO[bytes] | None, *arguments: str, **given: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = _start(arguments, given, pipe=log)
     try:
         yield process
     finally:
@@ -83,7 +92,7 @@ def run_all(*commands: tuple[Sequence[str], Mapping[str, object]]) -> list[Ended
 
 
 def _start(
-    arguments: Sequence[str], given: Mapping[str, object], pipe: int | None = None
+    arguments: Sequence[str], given: Mapping[str, object], pipe: int | IO[bytes] | None = None
 ) -> subprocess.Popen[bytes]:
     command = [sys.executable, *arguments]
     env = environment(**given)
@@ -108,3 +117,15 @@ def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
             answer = error
         time.sleep(POLL_SECONDS)
     pytest.fail(f"not within {seconds:g} s; the last answer was {answer!r}")
+
+
+def tool(name: str, *arguments: str, cwd: Path, seconds: float = SECONDS) -> Ended:
+    """A command of the virtual environment."""
+    command: list[str | Path] = [Path(sys.executable).parent / name, *arguments]
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    process = spawn(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return Ended(process.returncode, output.decode(), errors.decode().splitlines())

@@ -228,6 +228,8 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
         for part in (
             "token/",
             "token/refresh/",
+            "token/logout/",
+            "stream-tickets/",
             "vehicles/",
             "vehicles/{vehicle_id}/",
             "command-types/",

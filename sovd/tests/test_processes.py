@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -17,7 +18,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from commands.management.commands.demo_data import PASSWORD, VEHICLES
+from commands.demo_users import PASSWORD
+from commands.management.commands.demo_data import VEHICLES
 from dev.servers import Postgres, free_port, scratch_directory
 from sovd.tests.processes import SECONDS, run, run_all, running, until
 
@@ -100,6 +102,17 @@ class Site:
     def stream(self, command_id: str) -> ClientConnection:
         address = f"ws://127.0.0.1:{self.port}/ws/responses/{command_id}?token={self.token}"
         return connect(address, proxy=None, open_timeout=SECONDS)
+
+    def handshake(self, command_id: str) -> bytes:
+        lines = [
+            f"GET /ws/responses/{command_id}?token={self.token} HTTP/1.1",
+            f"Host: 127.0.0.1:{self.port}",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode()
 
     def follow(self, command_id: str) -> None:
         with self.stream(command_id) as stream:
@@ -308,6 +321,30 @@ def test_close_codes_reach_the_client(site: Site) -> None:
     with site.stream("00000000-0000-0000-0000-000000000000") as stream:
         (told,) = frames_of(stream)
     assert (told["error_code"], stream.close_code) == ("not_found", 4404)
+
+
+LOG = """
+INSERT INTO commands_event (command_id, sequence_number, kind, payload)
+SELECT %(id)s, n, 'response', '{"response": {}, "is_final": false}' FROM generate_series(2, 3000) n
+"""
+
+
+def test_a_client_that_is_busy_gets_all_the_same(production: dict[str, object], site: Site) -> None:
+    """The server has sent all and closed long before the first frame is read."""
+    command_id = site.submit(OFFLINE)
+    with psycopg.connect(str(production["DATABASE_URL"])) as connection:
+        connection.execute(LOG, {"id": command_id})
+        connection.execute("UPDATE commands_command SET last_sequence_number = 3000")
+    assert site.cancel(command_id) == 200
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", site.port))
+        client.sendall(site.handshake(command_id))
+        time.sleep(3)  # this is the fault: it is busy with something else
+        received = b""
+        while b'"sequence_number":3001' not in received:
+            received += (chunk := client.recv(65536))
+            assert chunk
 
 
 def test_the_database_goes_away_and_comes_back(production: dict[str, object]) -> None:

@@ -33,6 +33,9 @@ SHOW = (
         ("SECRET_KEY", PRODUCTION | {"SECRET_KEY": ""}),
         ("SECRET_KEY", PRODUCTION | {"SECRET_KEY": "k" * 31}),
         ("SECRET_KEY", PRODUCTION | {"SECRET_KEY": "", "DEBUG": "1"}),
+        ("SECRET_KEY", PRODUCTION | {"SECRET_KEY": "django-insecure-" + "k" * 40}),
+        ("SECRET_KEY", PRODUCTION | {"SECRET_KEY": "Change-me-" + "k" * 40}),
+        ("TOKEN_SIGNING_KEY", PRODUCTION | {"TOKEN_SIGNING_KEY": "k" * 31}),
         ("ALLOWED_HOSTS", PRODUCTION | {"ALLOWED_HOSTS": ""}),
         ("ALLOWED_HOSTS", PRODUCTION | {"ALLOWED_HOSTS": " , "}),
         ("DATABASE_URL", PRODUCTION | {"DATABASE_URL": "mysql://localhost/sovd"}),
@@ -49,6 +52,11 @@ SHOW = (
         ("WORKER_METRICS_PORT", {"WORKER_METRICS_PORT": "65536"}),
         ("WORKER_CONCURRENCY", {"WORKER_CONCURRENCY": "2.5"}),
         ("SECRET_KEY_FILE", PRODUCTION | {"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}),
+        ("THROTTLE_LOGIN", {"THROTTLE_LOGIN": "often"}),
+        ("THROTTLE_LOGIN", {"THROTTLE_LOGIN": "5"}),
+        ("THROTTLE_COMMANDS", {"THROTTLE_COMMANDS": "0/min"}),
+        ("THROTTLE_COMMANDS", {"THROTTLE_COMMANDS": "5/fortnight"}),
+        ("TRUSTED_PROXIES", {"TRUSTED_PROXIES": "-1"}),
         ("SOVD_VAR_DIR", {"SOVD_VAR_DIR": "/dev/null/var"}),
     ],
 )
@@ -112,6 +120,44 @@ def test_secrets_from_files(tmp_path: Path) -> None:
     assert "pool" in options
 
 
+LIMITS = (
+    "-c",
+    "import json; from django.conf import settings as s;"
+    "print(json.dumps([s.THROTTLE_LOGIN, s.THROTTLE_COMMANDS, s.AXES_ENABLED]))",
+)
+
+
+def test_an_empty_limit_is_off_and_an_absent_one_is_not(
+    tmp_path: Path,
+) -> None:
+    given = {"SOVD_VAR_DIR": str(tmp_path)}
+    off = run(*LIMITS, **given | {"THROTTLE_LOGIN": "", "THROTTLE_COMMANDS": " "})
+    code = "import os; [os.environ.pop(name) for name in ('THROTTLE_LOGIN', 'THROTTLE_COMMANDS')];"
+    absent = run("-c", code + LIMITS[1], **given)
+    assert json.loads(off.output) == ["", "", False]
+    assert json.loads(absent.output) == ["5/min", "60/min", True]
+
+
+KEYS = (
+    "-c",
+    "import json; from django.conf import settings as s;"
+    "print(json.dumps([s.SECRET_KEY, s.SIMPLE_JWT['SIGNING_KEY']]))",
+)
+
+
+def test_tokens_have_a_key_of_their_own() -> None:
+    """The same in every process, and at every start."""
+    given = {"TOKEN_SIGNING_KEY": "t" * 32}
+    one, other, set_ = (
+        json.loads(ended.output)
+        for ended in run_all((KEYS, PRODUCTION), (KEYS, PRODUCTION), (KEYS, PRODUCTION | given))
+    )
+    assert one == other
+    assert one[0] != one[1]
+    assert len(one[1]) == 64
+    assert set_[1] == "t" * 32
+
+
 def test_a_short_command_leaves_nothing_in_the_metrics_directory(tmp_path: Path) -> None:
     given = {"SOVD_VAR_DIR": tmp_path, "PROMETHEUS_MULTIPROC_DIR": tmp_path / "metrics"}
     assert run(*CHECK, **given).exit_code == 0
@@ -151,5 +197,5 @@ def test_a_library_that_shows_its_stack_is_one_line() -> None:
     )
     away, bug, *stack = run("-c", code, DJANGO_SETTINGS_MODULE="sovd.settings").errors
     assert "7 (FileNotFoundError(2, 'No such file or directory'))" in away
-    assert "] 8 " in bug
+    assert "ERROR" in bug.upper()
     assert stack[-1] == "ZeroDivisionError: division by zero"

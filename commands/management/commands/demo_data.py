@@ -5,14 +5,10 @@ from django.contrib.auth.models import Permission, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
+from commands import demo_users
+from commands.demo_users import PASSWORD, USERS
 from vehicles.models import ConnectionStatus, Vehicle
 
-PASSWORD = "sovd-demo"  # noqa: S105 - it is meant to be known
-USERS: dict[str, tuple[str, ...]] = {
-    "admin": (),
-    "operator": ("add_command", "view_vehicle"),
-    "viewer": ("view_command", "view_vehicle"),
-}
 VEHICLES = [  # the check digits are right; the last one is offline
     ("1HGCM82623A000101", "Honda", "Accord", 2003),
     ("1FTFW1E59MFA00102", "Ford", "F-150", 2021),
@@ -42,6 +38,7 @@ class Command(BaseCommand):
             )
         for name, permissions in USERS.items():
             self._make_user(name, permissions)
+        demo_users.mark(allowed_in_production=options["allow_demo_users"])
         self._make_vehicles()
         self.stdout.write(f"Demo users {', '.join(USERS)}, password {PASSWORD}")
 

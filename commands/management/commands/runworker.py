@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from commands import metrics_port, scrape
 from commands.threads import CONNECTION_LOST
 from commands.worker import Worker, worker_problem
+from sovd.start import refuse_unsafe
 from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
 
@@ -24,6 +25,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
+        refuse_unsafe()
         metrics_port.serve("WORKER_METRICS_PORT", scrape.page_of_processes, worker_problem)
         try:
             asyncio.run(self._work(options["drain"]))

@@ -12,6 +12,7 @@ from twisted.internet import reactor
 
 from commands.worker import Worker
 from sovd.asgi import application
+from sovd.start import refuse_unsafe
 from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
+        refuse_unsafe()
         host, port = os.environ.get("HOST") or "127.0.0.1", _port()
         _check_is_free(host, port)
         server = Server(

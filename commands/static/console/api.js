@@ -44,8 +44,9 @@ export function getPage(link) {
   return request("GET", pathname + search);
 }
 
-export async function getStreamToken() {
-  return (await request("POST", "/accounts/token/")).access;
+/** What opens the stream of one command, once, within seconds. */
+export async function getStreamTicket(id) {
+  return (await request("POST", `${ROOT}stream-tickets/`, { command_id: id })).ticket;
 }
 
 function get(path, filters = {}) {

@@ -1,6 +1,6 @@
 // The command that is being watched: its head (state, connection, time, cancel) and its answers.
 
-import { cancelCommand, getCommand, getStreamToken, serverNow } from "./api.js";
+import { cancelCommand, getCommand, getStreamTicket, serverNow } from "./api.js";
 import { createAnswers } from "./answers.js";
 import { badge, duration, element, parameters, plain, submitter, time } from "./dom.js";
 import { followCommand } from "./stream.js";
@@ -59,7 +59,8 @@ export function createLive({ root, username, canCancel, onMove }) {
       if (target === shown) drawHead();
     });
     drawHead();
-    target.stream = followCommand({ commandId: target.id, getToken: getStreamToken, onFrame, onState });
+    const getTicket = () => getStreamTicket(target.id);
+    target.stream = followCommand({ commandId: target.id, getTicket, onFrame, onState });
   }
 
   function fail(text) {

@@ -14,12 +14,12 @@ const ENDED_ERRORS = new Set(["failed", "timed_out", "expired"]);
  * Follow a command until its terminal event.
  *
  * after         highest sequence number that the caller has already shown
- * getToken      async, called before every connection; rejecting with `permanent: true` ends the stream, with any
+ * getTicket     async, called before every connection; rejecting with `permanent: true` ends the stream, with any
  *               other error it is retried
  * onFrame       each event of the log exactly once, in order
  * onState       {name: "connecting"}
  *               {name: "live"}
- *               {name: "reconnecting", delayMs, error}  the error, if known, is a frame or what getToken rejected with
+ *               {name: "reconnecting", delayMs, error}  the error, if known, is a frame or what getTicket rejected with
  *               {name: "ended", frame}                  the terminal event came
  *               {name: "ended", error}                  it never will: nobody may see it, or nobody is logged in
  */
@@ -68,8 +68,8 @@ class Follower {
     const round = this.#abandon();
     this.#options.onState({ name: "connecting" });
     try {
-      const token = await this.#options.getToken();
-      if (round === this.#round) this.#open(round, token);
+      const ticket = await this.#options.getTicket();
+      if (round === this.#round) this.#open(round, ticket);
     } catch (error) {
       if (round !== this.#round) return;
       if (error.permanent) this.#end({ error });
@@ -77,8 +77,8 @@ class Follower {
     }
   }
 
-  #open(round, token) {
-    const socket = new this.#options.WebSocketImpl(this.#url(token));
+  #open(round, ticket) {
+    const socket = new this.#options.WebSocketImpl(this.#url(ticket));
     const current = (handle) => (event) => round === this.#round && handle(event);
     socket.onopen = current(() => this.#opened());
     socket.onmessage = current(({ data }) => this.#receive(data));
@@ -87,10 +87,10 @@ class Follower {
     this.#timer = setTimeout(() => this.#retry(null), OPEN_TIMEOUT_MS);
   }
 
-  #url(token) {
+  #url(ticket) {
     const url = new URL(`/ws/responses/${this.#options.commandId}`, this.#options.baseUrl);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.search = new URLSearchParams({ token, after: this.#position });
+    url.search = new URLSearchParams({ ticket, after: this.#position });
     return url.href;
   }
 
@@ -118,7 +118,7 @@ class Follower {
 
   #outsideTheLog(frame) {
     if (STOPPING_ERRORS.has(frame.error_code)) this.#end({ error: frame });
-    // Only the first one at once: a server that calls every fresh token expired must not be hammered.
+    // Only the first one at once: a server that calls every fresh ticket expired must not be hammered.
     else if (frame.error_code === "token_expired") this.#retry(frame, this.#failures() === 0 ? 0 : undefined);
     else this.#reason = frame;
   }

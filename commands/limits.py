@@ -1,0 +1,110 @@
+"""How much one may ask in a time: log-ins and submissions.
+
+Both are counted in the database. All web processes share it, and without it neither a log-in nor a
+submission works: so a limit is not multiplied by the number of processes, and none needs Redis.
+"""
+
+import hashlib
+import math
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.throttling import SimpleRateThrottle
+
+from commands.models import Command, LogInCount
+
+
+class DatabaseThrottle(SimpleRateThrottle):
+    """At most `num_requests` in `duration` seconds; who is refused is told how long to `wait()`."""
+
+    num_requests: int
+    duration: int
+    _wait = 0
+
+    def wait(self) -> int:
+        return self._wait
+
+    def _refuse(self, waited: timedelta) -> bool:
+        self._wait = max(1, math.ceil(self.duration - waited.total_seconds()))
+        return False
+
+
+class CommandThrottle(DatabaseThrottle):
+    """Submissions of a user. The commands themselves are the count: nothing else has to be kept.
+
+    Two that arrive at once may both be let in as the last.
+    """
+
+    def get_rate(self) -> str | None:
+        return settings.THROTTLE_COMMANDS or None
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        if self.rate is None:
+            return True
+        latest = Command.objects.filter(submitted_by=request.user.pk).order_by("-submitted_at")
+        ages = latest.annotate(age=Now() - F("submitted_at")).values_list("age", flat=True)
+        for age in ages[self.num_requests - 1 : self.num_requests]:
+            if age < timedelta(seconds=self.duration):
+                return self._refuse(age)
+        return True
+
+
+class LogInThrottle(DatabaseThrottle):
+    """Attempts to log in, right or wrong, with one name from one address."""
+
+    def get_rate(self) -> str | None:
+        return settings.THROTTLE_LOGIN or None
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        if self.rate is None:
+            return True
+        digest = _digest(request)
+        count = LogInCount.objects.filter(pk=digest)
+        count.filter(since__lte=Now() - timedelta(seconds=self.duration)).delete()
+        LogInCount.objects.bulk_create([LogInCount(digest=digest)], ignore_conflicts=True)
+        if count.filter(attempts__lt=self.num_requests).update(attempts=F("attempts") + 1):
+            return True
+        since = count.values_list("since", flat=True).first() or timezone.now()
+        return self._refuse(timezone.now() - since)
+
+
+def _digest(request: Request) -> str:
+    """Not the name itself: people type passwords into that field."""
+    name = request.data.get("username") if isinstance(request.data, dict) else None
+    return hashlib.sha256(f"{client_address(request)} {name!r}".encode()).hexdigest()
+
+
+def client_address(request: HttpRequest | Request) -> str | None:
+    """Of the client, as the last of the TRUSTED_PROXIES tells it; without any, of the socket."""
+    own: str | None = request.META.get("REMOTE_ADDR") or None
+    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if not 0 < settings.TRUSTED_PROXIES <= len(hops):
+        return own
+    try:
+        return str(ip_address(hops[-settings.TRUSTED_PROXIES].strip()))
+    except ValueError:
+        return own
+
+
+# --- For django-axes, which watches the log-in pages
+
+
+def is_of_the_api(request: HttpRequest, credentials: Any) -> bool:
+    """There LogInThrottle counts."""
+    return request.path.startswith("/api/")
+
+
+def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
+    """The answer to who failed too often."""
+    seconds = math.ceil(settings.AXES_COOLOFF_TIME.total_seconds())
+    page = render(request, "429.html", {"seconds": seconds}, status=429)
+    page["Retry-After"] = str(seconds)
+    return page
