@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test test-slow fuzz format lint stack chaos soak lock clean
+.PHONY: run test test-slow test-monitoring fuzz format lint stack chaos soak lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -18,6 +18,11 @@ test-slow: .venv/installed-dev
 
 fuzz: .venv/installed-dev
 	FUZZ_HTTP=50000 FUZZ_SOCKETS=10000 FUZZ_EXAMPLES=100 $(BIN)/pytest sovd/tests/test_fuzz.py
+
+# Two minutes: a real Prometheus, each fault really caused, each alert seen to come and go.
+test-monitoring: .venv/installed-dev
+	@command -v prometheus promtool >/dev/null || dev/install-prometheus
+	$(BIN)/pytest --embedded monitoring
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --quiet --fix .

@@ -5,6 +5,6 @@ class CommandsConfig(AppConfig):
     name = "commands"
 
     def ready(self) -> None:
-        from commands import checks, metrics  # noqa: F401, PLC0415 - registers the checks
+        from commands import checks, metrics, scrape  # noqa: F401, PLC0415 - for what they register
 
-        metrics.start_afresh()
+        scrape.start_afresh()

@@ -14,12 +14,15 @@ from typing import Any
 
 from channels.layers import get_channel_layer
 
+from commands import metrics
+from commands.jitter import jittered
+
 logger = logging.getLogger(__name__)
 
 WORKERS = "workers"  # the group that hears of new and of cancelled commands
 
 RING_SECONDS = 1.0
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = 1.0  # as the layer itself: in step with it, both would fail again and again
 
 
 class Bell:
@@ -68,6 +71,7 @@ class Bell:
                 async with asyncio.timeout(RING_SECONDS):
                     await layer.group_send(group, message)
             except Exception as error:  # noqa: BLE001 - whatever the layer raises, it is a hint
+                metrics.group_messages_failed.inc(1 + len(self._rung))
                 self._rung.clear()
                 self._note(f"The channel layer takes no messages ({error!r})")
             else:
@@ -121,7 +125,7 @@ class Listener:
                 await self._changed.wait()
             except Exception as error:  # noqa: BLE001 - a layer that is away must not end us
                 logger.warning("The channel layer takes no subscriptions (%r)", error)
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(jittered(RETRY_SECONDS))
 
     async def _catch_up(self) -> None:
         if self._channel is None:
@@ -150,7 +154,7 @@ class Listener:
                 self._on_message(await self._layer.receive(channel))
             except Exception:
                 logger.exception("A message of the channel layer was not understood")
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(jittered(RETRY_SECONDS))
 
 
 def _heed_cancellation() -> None:

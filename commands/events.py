@@ -130,11 +130,12 @@ class Line:
     sequence_number: int
     text: str
     is_terminal: bool
+    created_at: datetime
 
 
 def line_of(event: Event) -> Line:
     frame = frame_of(event)
-    return Line(event.sequence_number, encode(frame), is_terminal(frame))
+    return Line(event.sequence_number, encode(frame), is_terminal(frame), event.created_at)
 
 
 def read_message(message: Mapping[str, Any]) -> tuple[UUID, Line]:
@@ -144,7 +145,9 @@ def read_message(message: Mapping[str, Any]) -> tuple[UUID, Line]:
     same = (frame["command_id"], frame["sequence_number"]) == (message["command_id"], number)
     if message["type"] != "command.event" or type(number) is not int or not same:
         raise ValueError("not a command event")
-    return UUID(message["command_id"]), Line(number, message["frame"], is_terminal(frame))
+    created_at = datetime.fromisoformat(frame["timestamp"])
+    line = Line(number, message["frame"], is_terminal(frame), created_at)
+    return UUID(message["command_id"]), line
 
 
 def is_terminal(frame: Mapping[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from enum import Enum
 from time import monotonic
@@ -10,18 +9,18 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from structlog.contextvars import bind_contextvars
 
 from commands import failpoints, lifecycle, plain_json
 from commands.catalogue import is_safe_to_repeat
+from commands.jitter import jittered
 from commands.lifecycle import LostClaim
 from commands.models import Command
-from commands.threads import in_thread
+from commands.threads import CONNECTION_LOST, in_thread
 from vehicles.connector import Answer, Connector, VehicleError
 
 logger = logging.getLogger(__name__)
 
-CONNECTION_LOST = (InterfaceError, OperationalError)
 RETRY_SECONDS = 1.0
 
 
@@ -59,7 +58,7 @@ class Execution:
         if self._waiting and not self._waiting.expired():
             self._waiting.reschedule(min(self._deadline, self.lease_ends))
 
-    def heed(self, claims: Mapping[tuple[UUID, UUID], bool], lease_ends: float) -> None:
+    def heed(self, claims: Mapping[tuple[UUID, UUID], bool], renewed_until: float) -> None:
         """Go on until then, unless the claim is not among those that stand or is to stop."""
         asked_to_stop = claims.get((self.command.pk, self._token))
         if asked_to_stop is None:
@@ -67,10 +66,13 @@ class Execution:
         elif asked_to_stop:
             self.stop(Stop.CANCELLED)
         else:
-            self.lease_ends = lease_ends
+            # What was told later may be older: the one who tells did not wait for us.
+            self.lease_ends = max(self.lease_ends, renewed_until)
             self._wait_anew()
 
     async def run(self) -> None:
+        ids = {"command_id": self.command.pk, "vehicle_id": self.command.vehicle_id}
+        bind_contextvars(**{name: str(value) for name, value in ids.items()})
         try:
             await self._run()
         except LostClaim:
@@ -168,7 +170,7 @@ class Execution:
                 if monotonic() >= self.lease_ends:
                     raise LostClaim(self.command) from error
                 logger.warning("%s: written again (%s)", self.command, str(error).strip())
-                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+                await asyncio.sleep(jittered(RETRY_SECONDS))
             else:
                 return
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,8 @@ from django.db import Error as DatabaseError
 
 from commands import lifecycle
 from commands.execution import Execution
-from commands.threads import and_close
+from commands.jitter import jittered
+from commands.threads import connection_given_back
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,7 @@ logger = logging.getLogger(__name__)
 class Leases:
     """Renews them, and tells each execution of which the claim is gone or that is to stop.
 
-    In a thread of its own: neither a connector that blocks the event loop nor a busy or slow
-    database costs the others their leases.
+    In a thread of its own: a connector that blocks the event loop costs nobody a lease.
     """
 
     def __init__(self, running: Callable[[], Collection[Execution]]) -> None:
@@ -32,8 +31,8 @@ class Leases:
         self._is_ending = False
         self._renewed_at = 0.0
 
-    def look(self) -> None:
-        """Look now: somebody asked a command to stop."""
+    def look_now(self) -> None:
+        """Somebody asked a command to stop."""
         self._bell.set()
 
     @asynccontextmanager
@@ -52,14 +51,15 @@ class Leases:
         while not self._is_ending:
             self._bell.clear()
             try:
-                and_close(lambda: self._look_after(loop))
+                with connection_given_back():
+                    self._renew_and_tell(loop)
             except DatabaseError as error:
                 logger.warning("The leases cannot be renewed (%s)", str(error).strip())
             except Exception:
                 logger.exception("The leases are kept on after an unexpected error")
             self._bell.wait(poll_seconds())
 
-    def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _renew_and_tell(self, loop: asyncio.AbstractEventLoop) -> None:
         claimed = list(self._running())  # at one stroke: the event loop goes on meanwhile
         running = [execution for execution in claimed if not execution.is_overdue]
         commands = [execution.command for execution in running]
@@ -71,11 +71,11 @@ class Leases:
         if is_due:
             self._renewed_at = now
         for execution in running:
-            ends = now + settings.COMMAND_LEASE_SECONDS if is_due else execution.lease_ends
-            loop.call_soon_threadsafe(execution.heed, claims, ends)
+            renewed_until = now + settings.COMMAND_LEASE_SECONDS if is_due else 0.0
+            loop.call_soon_threadsafe(execution.heed, claims, renewed_until)
 
 
 def poll_seconds() -> float:
     """How often a worker looks without having been told to."""
     shortest = min(settings.COMMAND_LEASE_SECONDS, settings.VEHICLE_PRESENCE_SECONDS)
-    return min(1.0, shortest / 4) * random.uniform(0.8, 1.2)  # noqa: S311
+    return jittered(min(1.0, shortest / 4))

@@ -23,15 +23,24 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from commands import events, failpoints, metrics
+from commands import events, failpoints, log_lines, metrics
 from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
-from commands.models import TERMINAL, Command, ErrorCode, Event, IdempotencyKey, Kind, Status
+from commands.models import (
+    MOST_LOST_WORKERS,
+    TERMINAL,
+    Command,
+    ErrorCode,
+    Event,
+    IdempotencyKey,
+    Kind,
+    Status,
+)
 from vehicles.models import Vehicle
 
 MOVES = {
@@ -39,8 +48,6 @@ MOVES = {
     Status.IN_PROGRESS: TERMINAL - {Status.EXPIRED} | {Status.PENDING},
 }
 logger = logging.getLogger(__name__)
-
-MOST_LOST_WORKERS = 3  # after so many, the command is taken for what kills them
 
 ALWAYS = Q()
 UNCLAIMED = {"claim_token": None, "lease_expires_at": None}
@@ -75,7 +82,7 @@ def submit(
             expires_at=Now() + expires,
             last_sequence_number=1,
         )
-        command.expires_at = command.submitted_at + expires  # what it is: one Now() a transaction
+        command.expires_at = command.submitted_at + expires  # as stored: one Now() a statement
         _append(command, 1, [events.status(Status.PENDING)])
         if key:
             key.command = command
@@ -84,12 +91,18 @@ def submit(
     return command
 
 
-def claim(limit: int) -> list[Command]:
-    """Take up to `limit` commands, each the first in line of its vehicle, under one token."""
+def claim(limit: int, has_suspect: bool = False) -> list[Command]:
+    """Take up to `limit` commands, each the first in line of its vehicle, under one token.
+
+    One suspect at a time: `has_suspect` says that the claimer has one already.
+    """
     try:
         with transaction.atomic():
             queue = Command.objects.claimable().select_related("vehicle")
-            commands = list(queue.select_for_update(skip_locked=True, of=("self",))[:limit])
+            queue = queue.unsuspected() if has_suspect else queue
+            rows = queue.select_for_update(skip_locked=True, of=("self",))[:limit]
+            suspects = [command for command in rows if command.is_suspect]
+            commands = [command for command in rows if command not in suspects[1:]]
             if commands:
                 _take(commands)
             return commands
@@ -149,7 +162,6 @@ def fail(command: Command, code: str, message: str) -> None:
 
 def time_out(command: Command, message: str) -> None:
     _end_with_error(command, Status.TIMED_OUT, ErrorCode.VEHICLE_TIMEOUT, message)
-    metrics.command_timeouts.inc()
 
 
 def expire(command: Command) -> None:
@@ -214,12 +226,13 @@ def release_lapsed(command: Command) -> None:
         _give_back(command, lapsed, lost_workers=lost)
     else:
         message = (
-            f"{lost} workers were lost while they carried it out, so it is given to no other. "
+            f"{lost} workers were lost while they had it, so it is given to no other. "
             "Look into their logs before you send it again."
         )
         _end_with_error(
             command, Status.FAILED, ErrorCode.WORKER_LOST, message, lapsed, lost_workers=lost
         )
+    metrics.leases_taken_over.inc()
 
 
 def _may_be_repeated(command: Command) -> bool:
@@ -267,8 +280,12 @@ def sweep(limit: int = 100) -> None:
 
 
 def _unless_moved(move: Callable[[Command], None], command: Command) -> None:
-    with suppress(LostClaim):  # another worker's sweep was faster, or the owner came back
+    try:
         move(command)
+    except LostClaim:
+        pass  # another worker's sweep was faster, or the owner came back
+    except OperationalError as error:
+        logger.warning("%s has to wait for the next sweep (%s)", command, str(error).strip())
 
 
 def _held(commands: list[Command]) -> Any:
@@ -358,10 +375,7 @@ def _ours(command: Command) -> Any:
 
 
 def _append(command: Command, number: int, told: list[tuple[Kind, dict[str, Any]]]) -> None:
-    log = [_event(command, number + offset, what) for offset, what in enumerate(told)]
-    _record(log)
-    if events.is_terminal(log[-1].payload):
-        transaction.on_commit(lambda: _count_end(command, log[-1]), robust=True)
+    _record([_event(command, number + offset, what) for offset, what in enumerate(told)])
 
 
 def _event(command: Command, number: int, told: tuple[Kind, dict[str, Any]]) -> Event:
@@ -373,6 +387,7 @@ def _record(log: list[Event]) -> None:
     Event.objects.bulk_create(log)
     transaction.on_commit(lambda: failpoints.reached("after_commit"))
     transaction.on_commit(lambda: _publish(log), robust=True)
+    transaction.on_commit(lambda: _tell(log), robust=True)
 
 
 def _publish(log: list[Event]) -> None:
@@ -385,7 +400,7 @@ def _ring_workers(kind: str) -> None:
     transaction.on_commit(lambda: bell.ring(WORKERS, {"type": kind}), robust=True)
 
 
-def _count_end(command: Command, event: Event) -> None:
-    metrics.commands_executed.labels(event.payload["status"]).inc()
-    seconds = (event.created_at - command.submitted_at).total_seconds()
-    metrics.command_execution_duration.observe(max(0, seconds))
+def _tell(log: list[Event]) -> None:
+    for event in log:
+        metrics.count(event)
+        log_lines.log(event)

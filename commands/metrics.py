@@ -1,119 +1,146 @@
-"""The metrics, moved in two places: where a move commits and where a socket opens and closes.
+"""The metrics, moved where something happens: a commit, a socket, a message, a turn of the worker.
 
-All processes of a host write into PROMETHEUS_MULTIPROC_DIR, so that the web server's /metrics
-shows the worker's counters. No VIN, user or command id is ever a label.
+No VIN, user, address or id is ever a label: a test looks. What is read from the database when
+Prometheus asks, and how the processes of a host share one page, is in `commands/scrape.py`.
 """
 
-import os
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
+from prometheus_client import Counter, Gauge, Histogram
 
-from django.db import Error as DatabaseError
-from django.db import connection
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
+from commands.catalogue import COMMAND_TYPES
+from commands.models import TERMINAL, ErrorCode, Event, Kind, Status
+
+# --- Commands
+
+commands_submitted = Counter(
+    "sovd_commands_submitted_total", "Commands that were accepted.", ["command_name"]
 )
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import Collector
-
-from commands.models import TERMINAL
-from vehicles.models import Vehicle
-
+command_wait = Histogram(
+    "sovd_command_wait_seconds",
+    "From the submission of a command to its first claim by a worker.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
 commands_executed = Counter("commands_executed_total", "Commands that ended.", ["status"])
+commands_ended = Counter(
+    "sovd_commands_ended_total",
+    "Commands that ended, by name and by what the vehicle or the system did wrong.",
+    ["command_name", "status", "error_code"],
+)
 command_execution_duration = Histogram(
     "command_execution_duration_seconds",
     "From the submission of a command to its end.",
     buckets=(0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60),
 )
+command_timeouts = Counter("sovd_command_timeout_total", "Commands the vehicle did not answer.")
+events_appended = Counter(
+    "sovd_command_events_total", "Events that were appended to the logs of commands.", ["kind"]
+)
+
+# --- Workers
+
+workers = Gauge("sovd_workers_active", "Workers that run.", multiprocess_mode="livesum")
+worker_heartbeat = Gauge(
+    "sovd_worker_heartbeat_timestamp_seconds",
+    "When a worker last went through its housekeeping.",
+    multiprocess_mode="livemax",
+)
+leases_taken_over = Counter(
+    "sovd_leases_taken_over_total", "Commands taken from a worker that was lost."
+)
+
+# --- Streams
+
 websocket_connections = Gauge(
     "websocket_connections_active",
     "Authenticated WebSocket subscribers.",
     multiprocess_mode="livesum",
 )
-command_timeouts = Counter("sovd_command_timeout_total", "Commands the vehicle did not answer.")
+stream_refusals = Counter(
+    "sovd_stream_refusals_total", "Streams that were refused, or ended by us.", ["reason"]
+)
+stream_frames = Counter(
+    "sovd_stream_frames_total",
+    "Frames for subscribers: as they happened (live), or replayed from the log (log).",
+    ["source"],
+)
+stream_frames_dropped = Counter(
+    "sovd_stream_frames_dropped_total",
+    "Frames thrown away for a subscriber that was slow or missed one; the log brings them again.",
+)
+stream_delivery = Histogram(
+    "sovd_stream_delivery_seconds",
+    "From an event to its arrival in a process with subscribers.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+group_messages_failed = Counter(
+    "sovd_group_messages_failed_total", "Messages that the channel layer did not take."
+)
 
-ASK_SECONDS = 2.0  # a scrape does not wait as long as the connection pool would
-_asking = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+# --- So that each series is there before its first move, which `rate()` would not see otherwise
+
+OTHER = "other"  # the name of a command that is no longer in the catalogue
+NAMES = [*COMMAND_TYPES, OTHER]
+ENDS = [
+    (Status.COMPLETED, ""),
+    (Status.CANCELLED, ""),
+    (Status.TIMED_OUT, ErrorCode.VEHICLE_TIMEOUT),
+    (Status.EXPIRED, ErrorCode.EXPIRED),
+    (Status.FAILED, ErrorCode.VEHICLE_UNREACHABLE),
+    (Status.FAILED, ErrorCode.VEHICLE_REFUSED),
+    (Status.FAILED, ErrorCode.MALFORMED_ANSWER),
+    (Status.FAILED, ErrorCode.WORKER_LOST),
+]
+FOREIGN_ORIGIN = "foreign_origin"
+REFUSALS = [
+    FOREIGN_ORIGIN,
+    "unauthenticated",
+    "not_found",
+    "bad_request",
+    "token_expired",
+    "unavailable",
+    "frame_too_large",
+    "too_many_frames",
+]
 
 for status in TERMINAL:
-    commands_executed.labels(status)  # so that each series is there before its first command
+    commands_executed.labels(status)
+for name in NAMES:
+    commands_submitted.labels(name)
+    for end in ENDS:
+        commands_ended.labels(name, *end)
+for kind in Kind:
+    events_appended.labels(kind)
+for reason in REFUSALS:
+    stream_refusals.labels(reason)
+for source in ("live", "log"):
+    stream_frames.labels(source)
 
 # A process that took the id of a killed one (in a container it often does) inherits its file.
-websocket_connections.set(0)
+for gauge in (websocket_connections, workers, worker_heartbeat):
+    gauge.set(0)
 
 
-class ConnectedVehicles(Collector):
-    """Read at scrape time, by effective presence, so that it falls when no worker lives.
-
-    Absent while the database does not answer: that is when the rest of the page is wanted most.
-    """
-
-    def collect(self) -> Iterable[Metric]:
-        asked = _asking.submit(_count_connected)
-        try:
-            connected = asked.result(ASK_SECONDS)
-        except (DatabaseError, TimeoutError):
-            asked.cancel()
-            return
-        yield GaugeMetricFamily(
-            "vehicle_connections_active", "Vehicles that are connected.", value=connected
-        )
+def count(event: Event) -> None:
+    """What an event that was committed says."""
+    events_appended.labels(event.kind).inc()
+    name = event.command.command_name
+    name = name if name in COMMAND_TYPES else OTHER
+    said = event.payload.get("status")
+    if (event.sequence_number, said) == (1, Status.PENDING):
+        commands_submitted.labels(name).inc()
+    elif (event.sequence_number, said) == (2, Status.IN_PROGRESS):
+        command_wait.observe(_seconds_since_submission(event))
+    elif said in TERMINAL:
+        _count_end(event, name)
 
 
-def _count_connected() -> int:
-    try:
-        count: int = Vehicle.objects.connected().count()
-    finally:
-        connection.close()  # this thread's: it goes back to the pool
-    return count
+def _count_end(event: Event, name: str) -> None:
+    status, error_code = event.payload["status"], event.payload.get("error_code", "")
+    commands_executed.labels(status).inc()
+    commands_ended.labels(name, status, error_code).inc()
+    command_execution_duration.observe(_seconds_since_submission(event))
+    if status == Status.TIMED_OUT:
+        command_timeouts.inc()
 
 
-def registry() -> CollectorRegistry:
-    """What one scrape shows: every process of this host, and this process's own figures."""
-    forget_the_dead(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
-    scrape = CollectorRegistry()
-    MultiProcessCollector(scrape)  # type: ignore[no-untyped-call]
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=scrape)
-    return scrape
-
-
-def forget_the_dead(directory: Path) -> None:
-    """Drop the live gauges of killed processes; their counters stay, as counters must."""
-    for pid in _pids(directory.glob("gauge_live*.db")):
-        if not _is_alive(pid):
-            with suppress(FileNotFoundError):  # another scrape was faster
-                mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]
-
-
-def start_afresh() -> None:
-    """The first process on a host throws away what an earlier life of the service has counted."""
-    directory = Path(os.environ.get("PROMETHEUS_MULTIPROC_DIR", os.devnull))
-    dead = [file for file in directory.glob("*.db") if not _is_alive(*_pids([file]))]
-    if _pids(directory.glob("*.db")) - _pids(dead) <= {os.getpid()}:
-        for file in dead:
-            file.unlink(missing_ok=True)
-
-
-def _pids(files: Iterable[Path]) -> set[int]:
-    return {int(file.stem.rpartition("_")[2]) for file in files}
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _seconds_since_submission(event: Event) -> float:
+    return max(0, (event.created_at - event.command.submitted_at).total_seconds())

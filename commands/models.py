@@ -29,6 +29,9 @@ OPEN = frozenset({Status.PENDING, Status.IN_PROGRESS})
 TERMINAL = frozenset(Status) - OPEN
 
 
+MOST_LOST_WORKERS = 3  # after so many, a command is taken for what kills them
+
+
 class ErrorCode(models.TextChoices):
     VEHICLE_UNREACHABLE = "vehicle_unreachable"
     VEHICLE_REFUSED = "vehicle_refused"
@@ -63,6 +66,9 @@ class CommandQuerySet(models.QuerySet["Command"]):
 
     def waiting(self) -> CommandQuerySet:
         return self.filter(status=Status.PENDING, expires_at__gt=Now())
+
+    def unsuspected(self) -> CommandQuerySet:
+        return self.filter(lost_workers__lt=MOST_LOST_WORKERS - 1)
 
     def overdue(self) -> CommandQuerySet:
         return self.filter(status=Status.PENDING, expires_at__lte=Now()).order_by("expires_at")
@@ -146,6 +152,11 @@ class Command(models.Model):
 
     def __str__(self) -> str:
         return f"{self.command_name} {self.command_id}"
+
+    @property
+    def is_suspect(self) -> bool:
+        """One more lost worker, and it is the command that is to blame."""
+        return self.lost_workers >= MOST_LOST_WORKERS - 1
 
     @property
     def has_ended(self) -> bool:

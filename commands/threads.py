@@ -1,14 +1,19 @@
 """The way from the event loop to the database."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, InternalError, OperationalError, close_old_connections
+
+# What a statement raises when Postgres is away, gives way to a standby, or took a lock or an idle
+# transaction for too long: try again, or say so.
+CONNECTION_LOST = (InterfaceError, InternalError, OperationalError)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,13 +28,19 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     A cancelled caller does not stop the thread: what it writes may be written all the same.
     """
-    call = partial(copy_context().run, and_close, partial(function, *args, **kwargs))
+    call = partial(copy_context().run, _call, partial(function, *args, **kwargs))
     return await asyncio.get_running_loop().run_in_executor(_threads, call)
 
 
-def and_close(function: Callable[[], T]) -> T:
-    """Call it, and give this thread's connection back to the pool."""
-    try:
+def _call(function: Callable[[], T]) -> T:
+    with connection_given_back():
         return function()
+
+
+@contextmanager
+def connection_given_back() -> Iterator[None]:
+    """To the pool: this thread's, at the end."""
+    try:
+        yield
     finally:
         close_old_connections()

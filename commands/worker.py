@@ -5,24 +5,25 @@ import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from commands import lifecycle
+from commands import lifecycle, metrics
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
 from commands.housekeeping import forget_expired
 from commands.leases import Leases, poll_seconds
-from commands.threads import in_thread
+from commands.threads import CONNECTION_LOST, in_thread
 from vehicles.connector import Connector
 from vehicles.models import Vehicle
 
 logger = logging.getLogger(__name__)
 
 FORGET_SECONDS = 60.0
+HEALTHY_SECONDS = 30.0  # it goes through its housekeeping about once a second
 
 
 class Worker:
@@ -54,7 +55,7 @@ class Worker:
         await in_thread(_tidy)
         async with self._house_kept():
             was_busy = True
-            while not self._is_stopping and (await self._claim() or was_busy):
+            while not self._is_stopping and (await self._has_claimed() or was_busy):
                 was_busy = bool(self._running)
                 if self._running:
                     await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
@@ -72,10 +73,21 @@ class Worker:
 
     # --- Claiming
 
+    async def _has_claimed(self) -> bool:
+        """Also True when it is not known: then one has to look again."""
+        try:
+            return await self._claim() > 0
+        except CONNECTION_LOST as error:
+            logger.warning("The database refused a claim (%s)", str(error).strip())
+            await asyncio.sleep(poll_seconds())
+            return True
+
     async def _claim(self) -> int:
         free = settings.WORKER_CONCURRENCY - len(self._running)
         lease_ends = monotonic() + settings.COMMAND_LEASE_SECONDS
-        commands = await in_thread(lifecycle.claim, free) if free else []
+        # What has cost so many workers runs alone among its like, or it would take them with it.
+        has_suspect = any(execution.command.is_suspect for execution in self._running.values())
+        commands = await in_thread(lifecycle.claim, free, has_suspect) if free else []
         for command in commands:
             self._start(Execution(command, self._connector, lease_ends))
         return len(commands)
@@ -101,7 +113,7 @@ class Worker:
 
     def _on_message(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "command.cancel":
-            self._leases.look()
+            self._leases.look_now()
         else:
             self._bell.set()
 
@@ -114,8 +126,9 @@ class Worker:
         is_over = asyncio.Event()
         keepers = [asyncio.create_task(keep(is_over)) for keep in (_keep_tidy, _keep_forgetting)]
         try:
-            async with self._leases.kept():
-                yield
+            with metrics.workers.track_inprogress():
+                async with self._leases.kept():
+                    yield
         finally:
             is_over.set()
             await asyncio.wait(keepers)
@@ -130,6 +143,17 @@ async def _keep_tidy(is_over: asyncio.Event) -> None:
 def _tidy() -> None:
     Vehicle.objects.seen()
     lifecycle.sweep()
+    metrics.worker_heartbeat.set_to_current_time()
+
+
+def worker_problem() -> str:
+    """What keeps the worker of this process from working; empty if nothing does."""
+    (heartbeat,) = metrics.worker_heartbeat.collect()
+    (sample,) = heartbeat.samples
+    seconds = time() - sample.value
+    if seconds < HEALTHY_SECONDS:
+        return ""
+    return "The worker did no housekeeping lately: its log says why (is the database away?)."
 
 
 async def _keep_forgetting(is_over: asyncio.Event) -> None:

@@ -11,11 +11,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sovd.settings")
 django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from daphne.access import AccessLogGenerator  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
 
+from commands import metrics_port, scrape  # noqa: E402
 from commands.doorbell import bell  # noqa: E402
 from commands.stream.consumer import NoSuchStream, ResponseConsumer  # noqa: E402
-from sovd import server, start  # noqa: E402, F401 - `server` makes daphne stricter
+from sovd import logs, server, start  # noqa: E402, F401 - `server` makes daphne stricter
 
 if start.is_server():
     start.refuse_unsafe()
@@ -36,6 +38,10 @@ websocket_urlpatterns = [
     re_path("", NoSuchStream.as_asgi()),
 ]
 _router = ProtocolTypeRouter({"http": Handler(), "websocket": URLRouter(websocket_urlpatterns)})
+
+
+AccessLogGenerator.write_entry = logs.write_access_entry
+metrics_port.serve("WEB_METRICS_PORT", scrape.page)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -12,7 +12,8 @@ from rest_framework.exceptions import APIException, NotFound, ParseError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from sovd.exceptions import DATABASE_AWAY, TooLarge, Unavailable
+from commands.threads import CONNECTION_LOST
+from sovd.exceptions import TooLarge, Unavailable
 
 
 @csrf_exempt
@@ -40,7 +41,7 @@ def explain(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def _as_api_error(error: Exception, method: str | None) -> Exception:
     """What Django raises about a request of its own accord, and would answer with HTML."""
-    if isinstance(error, DATABASE_AWAY):
+    if isinstance(error, CONNECTION_LOST):
         return Unavailable.because(error, method)
     if isinstance(error, Http404):
         return NotFound()

@@ -3,7 +3,6 @@
 import logging
 from typing import Self
 
-from django.db import InterfaceError, OperationalError
 from rest_framework import status
 from rest_framework.exceptions import APIException
 
@@ -11,7 +10,6 @@ from commands import plain_json
 
 logger = logging.getLogger(__name__)
 
-DATABASE_AWAY = (InterfaceError, OperationalError)
 READING = ("GET", "HEAD", "OPTIONS")
 
 

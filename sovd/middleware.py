@@ -1,13 +1,47 @@
 """What is said of a request before any view sees it, and when none can answer it."""
 
+from typing import Any
 from urllib.parse import parse_qsl
 
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import empty
+from django_structlog.signals import bind_extra_request_finished_metadata
 
-from sovd.exceptions import DATABASE_AWAY, Unavailable
+from commands.threads import CONNECTION_LOST
+from sovd.exceptions import Unavailable
+from sovd.health import PROBES
 
 NUL = "\x00"
+
+
+@sync_and_async_middleware
+def probes(get_response: Any) -> Any:
+    """What machines ask is answered first, by whatever name they know us: the address of a
+    container is not among ALLOWED_HOSTS."""
+
+    def answer(request: HttpRequest) -> Any:
+        view = PROBES.get(request.path)
+        return view(request) if view else get_response(request)
+
+    async def answer_async(request: HttpRequest) -> Any:
+        view = PROBES.get(request.path)
+        if view is None:
+            return await get_response(request)
+        return await sync_to_async(view, thread_sensitive=False)(request)
+
+    return answer_async if iscoroutinefunction(get_response) else answer
+
+
+@receiver(bind_extra_request_finished_metadata)
+def name_the_user(request: HttpRequest, log_kwargs: dict[str, Any], **kwargs: Any) -> None:
+    """If somebody has asked for the user: the log alone is no reason to ask the database."""
+    user: Any = getattr(request, "user", None)
+    if user is not None and getattr(user, "_wrapped", user) is not empty:
+        log_kwargs["user_id"] = user.pk
 
 
 class RefuseNul(MiddlewareMixin):
@@ -43,7 +77,7 @@ class DatabaseAway(MiddlewareMixin):
     """A page that the database keeps from being made says so, where Django would answer 500."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, DATABASE_AWAY):
+        if not isinstance(error, CONNECTION_LOST):
             return None
         told = Unavailable.because(error, request.method)
         headers = {"Retry-After": str(told.wait)}

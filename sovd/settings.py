@@ -6,6 +6,7 @@ start, with one line that says what to set.
 """
 
 import hmac
+import logging
 import os
 import re
 import sys
@@ -20,6 +21,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.management.utils import get_random_secret_key
 
+from sovd import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 if (BASE_DIR / ".env").exists():
     environ.Env.read_env(BASE_DIR / ".env")
@@ -32,6 +35,17 @@ def refuse(message: str) -> NoReturn:
 def text(name: str, default: str = "") -> str:
     """Empty counts as not set. (`env.str` would take a leading $ for another variable's name.)"""
     return os.environ.get(name, "").strip() or default
+
+
+def secret(name: str) -> str:
+    """From the variable, or from the file that the variable with _FILE behind its name names."""
+    file = text(f"{name}_FILE")
+    if text(name) or not file:
+        return text(name)
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeError) as error:
+        refuse(f"{name}_FILE={file} cannot be read ({error})")
 
 
 def listed(name: str) -> list[str]:
@@ -72,7 +86,7 @@ def switch(name: str, default: bool) -> bool:
 
 
 def address(name: str, schemes: set[str], form: str) -> str:
-    url = text(name)
+    url = secret(name)
     try:
         parts = urlsplit(url)
         is_good = parts.scheme in schemes and parts.port != 0
@@ -122,7 +136,7 @@ def kept_secret_key(path: Path) -> str:
 
 
 EXAMPLES = ("django-insecure-", "change-me", "changeme", "change_me")
-SECRET_KEY = text("SECRET_KEY")
+SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
 if not SECRET_KEY and EMBEDDED:
     SECRET_KEY = kept_secret_key(VAR_DIR / "secret_key")
@@ -134,7 +148,7 @@ if not DEBUG and SECRET_KEY.lower().startswith(EXAMPLES):
     refuse("SECRET_KEY is an example; set it to at least 32 random characters")
 
 # What signs the tokens is not what signs the sessions: neither is worth anything for the other.
-TOKEN_SIGNING_KEY = text("TOKEN_SIGNING_KEY")
+TOKEN_SIGNING_KEY = secret("TOKEN_SIGNING_KEY")
 if TOKEN_SIGNING_KEY and len(TOKEN_SIGNING_KEY) < 32:
     refuse("TOKEN_SIGNING_KEY must have at least 32 random characters, or not be set")
 if not TOKEN_SIGNING_KEY:
@@ -200,11 +214,14 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_structlog",
     "axes",
     "csp",
 ]
 MIDDLEWARE = [
+    "sovd.middleware.probes",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "sovd.middleware.SecureCookies",
     "csp.middleware.CSPMiddleware",
@@ -280,9 +297,7 @@ if EMBEDDED:
         }
     }
 else:
-    database = environ.Env.db_url_config(
-        DATABASE_URL, engine="django_prometheus.db.backends.postgresql"
-    )
+    database = environ.Env.db_url_config(DATABASE_URL, engine="sovd.postgres")
     if not database["NAME"]:
         refuse("DATABASE_URL names no database: it must end with /name")
     pool = {
@@ -387,6 +402,8 @@ COMMAND_LEASE_SECONDS = number("COMMAND_LEASE_SECONDS", 30, least=1)
 STREAM_POLL_SECONDS = number("STREAM_POLL_SECONDS", 3, least=0.05)
 WORKER_CONCURRENCY = whole("WORKER_CONCURRENCY", 32, least=1, most=10_000)
 WORKER_METRICS_PORT = whole("WORKER_METRICS_PORT", 0, most=65_535)
+WEB_METRICS_PORT = whole("WEB_METRICS_PORT", 0, most=65_535)
+METRICS_TOKEN = secret("METRICS_TOKEN")
 VEHICLE_PRESENCE_SECONDS = number("VEHICLE_PRESENCE_SECONDS", 30, least=1)
 MOCK_VEHICLE_LATENCY_SECONDS = number("MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
 MOCK_VEHICLE_TIMEOUT_RATE = number("MOCK_VEHICLE_TIMEOUT_RATE", 0, most=1)
@@ -401,7 +418,7 @@ FAILPOINT = "(before_send|after_send|before_commit|after_commit|after_publish)=(
 
 
 def failpoints(name: str) -> dict[tuple[str, int], str]:
-    """The action at a point and at the how manieth time: see commands/failpoints.py."""
+    """The action at a point, and at which time: see commands/failpoints.py."""
     given = [re.fullmatch(FAILPOINT, item) for item in listed(name)]
     if None in given:
         refuse(f"{name} must be a list of such as after_commit=kill@2; leave it unset")
@@ -426,23 +443,7 @@ else:
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["calm"]}
-    },
-    "filters": {
-        "calm": {"()": "sovd.logs.Calm"},
-        "without_traceback": {"()": "sovd.logs.WithoutTraceback"},
-    },
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "channels_redis.pubsub": {"filters": ["without_traceback"]},  # when Redis goes away
-        # Under DEBUG Django logs every request and every 4xx by handlers of its own.
-        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        "django.channels.server": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.configuration(readable=DEBUG)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request: when it has finished
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # it would ask the database for it: see sovd.middleware

@@ -8,7 +8,6 @@ from rest_framework.routers import SimpleRouter
 from commands.api import CommandTypesView, CommandViewSet, StreamTicketsView
 from commands.console import ConsoleView
 from commands.tokens import LogInView, LogOutView, RefreshView
-from sovd import health
 from sovd.errors import no_such_address
 from vehicles.api import VehicleViewSet
 
@@ -35,7 +34,5 @@ urlpatterns = [
     path(
         "api/docs/", SpectacularSwaggerSplitView.as_view(permission_classes=[AllowAny]), name="docs"
     ),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
-    path("metrics", health.metrics),
+    # /healthz, /readyz and /metrics: see sovd.middleware.probes
 ]

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-import random
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from time import time
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +13,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import Error as DatabaseError
 
+from commands import metrics
 from commands.doorbell import Listener
 from commands.events import Line, group_of, line_of, read_message
+from commands.jitter import jittered
 from commands.models import Command, Event
 from commands.stream.subscription import Subscription
 from commands.threads import in_thread
@@ -96,8 +98,10 @@ class Connections:
             self._offer(command_id, line)
 
     def _offer(self, command_id: UUID, line: Line) -> None:
-        for subscription in self._streams.get(command_id, ()):
-            subscription.offer(line)
+        if streams := self._streams.get(command_id):
+            metrics.stream_delivery.observe(max(0, time() - line.created_at.timestamp()))
+            for stream in streams:
+                stream.offer(line)
 
     # --- What the doorbell lost
 
@@ -130,7 +134,7 @@ class Connections:
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
-            await asyncio.sleep(seconds * random.uniform(0.75, 1.25))  # noqa: S311
+            await asyncio.sleep(jittered(seconds))
             try:
                 await work()
             except DatabaseError as error:

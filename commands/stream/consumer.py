@@ -1,7 +1,6 @@
 """The WebSocket edge: who asks, for which command, after what. Then it forwards, and only reads."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
+import structlog
 from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -16,6 +16,7 @@ from django.db import Error as DatabaseError
 from django.http.request import split_domain_port, validate_host
 from django.utils import timezone
 from rest_framework.exceptions import APIException
+from structlog.contextvars import bind_contextvars
 
 from commands import events, metrics
 from commands.authentication import TokenAuthentication
@@ -25,13 +26,13 @@ from commands.stream.subscription import Revoked, Subscription
 from commands.threads import in_thread
 from commands.tickets import NotATicket, redeem
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 OPEN_SECONDS = 4.5  # below daphne's 5 for the whole handshake, which then ends without a word
 MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
 MAX_CLIENT_FRAMES_PER_MINUTE = 60
 
-# 1000 and 4000 to 4999: the others are not ours to send, and daphne refuses to.
+# Besides 1000 only such as these: daphne does not send 1001 to 1015, and breaks off instead.
 FINISHED = 1000
 TOO_LARGE = 4413
 TOO_MANY = 4429
@@ -75,6 +76,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         if not origin_is_ours(self.scope):
+            metrics.stream_refusals.labels(metrics.FOREIGN_ORIGIN).inc()
             await self.close()
             return
         try:
@@ -84,6 +86,9 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self._refuse(refusal)
         else:
             await self.accept()
+            subscription = opening.subscription
+            bind_contextvars(command_id=str(subscription.command_id), user_id=subscription.user_id)
+            logger.info("stream_opened", after=subscription.position)
             self._forwarding = asyncio.create_task(self._forward(opening))
 
     async def send(self, *args: Any, **options: Any) -> None:
@@ -95,7 +100,7 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             async with asyncio.timeout(OPEN_SECONDS):
                 return await in_thread(open_stream, self.scope)
         except (DatabaseError, TimeoutError) as error:
-            logger.warning("A stream cannot be opened (%s)", str(error).strip() or "no time")
+            logger.warning("stream_not_opened", error=str(error).strip() or "no time")
             message = "The database does not answer. Connect again in a few seconds."
             raise Refusal(UNAVAILABLE, "unavailable", message) from error
 
@@ -126,11 +131,15 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 await self._refuse(Refusal(4401, "token_expired", message))
             except Revoked:
                 await self._refuse(unauthenticated("The user is no longer active."))
+            except Disconnected:
+                pass  # the client is leaving this very moment
             except Exception:
-                logger.exception("The stream %s failed", self.scope["path"])
+                logger.exception("stream_failed")
                 await self.close(FAILED)
             else:
                 await self.close(FINISHED)
+            finally:
+                logger.info("stream_closed")
 
     async def _send_lines(self, opening: Opening) -> None:
         if opening.is_over:
@@ -152,6 +161,8 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await asyncio.wait([self._forwarding])
 
     async def _refuse(self, refusal: Refusal) -> None:
+        metrics.stream_refusals.labels(refusal.error_code).inc()
+        logger.info("stream_refused", reason=refusal.error_code, path=self.scope["path"])
         command_id = self.scope["url_route"]["kwargs"]["command_id"]
         frame = events.socket_error(command_id, refusal.error_code, str(refusal))
         await self.send(text_data=events.encode(frame))

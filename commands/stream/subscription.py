@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-import random
 from collections import deque
 from uuid import UUID
 
 from django.db import Error as DatabaseError
 
+from commands import metrics
 from commands.events import Line, line_of
+from commands.jitter import jittered
 from commands.models import Event
 from commands.threads import in_thread
 
@@ -49,9 +50,11 @@ class Subscription:
             self._queue.append(line)
             self._bell.set()
         else:
+            metrics.stream_frames_dropped.inc()
             self.fall_behind()
 
     def fall_behind(self) -> None:
+        metrics.stream_frames_dropped.inc(len(self._queue))
         self._queue.clear()
         self.is_behind = True
         self._bell.set()
@@ -64,10 +67,12 @@ class Subscription:
         """At least one line, as soon as there is one. Raises Revoked."""
         while True:
             self._bell.clear()
+            source = "log" if self.is_behind else "live"
             lines = await self._read_log() if self.is_behind else self._take_queue()
             if self._is_revoked:
                 raise Revoked
             if lines:
+                metrics.stream_frames.labels(source).inc(len(lines))
                 self.position = lines[-1].sequence_number
                 return lines
             if not self.is_behind:
@@ -83,6 +88,7 @@ class Subscription:
                 lines.append(line)
                 turn += 1
             elif line.sequence_number > turn:
+                metrics.stream_frames_dropped.inc()
                 self.fall_behind()
         return lines
 
@@ -94,7 +100,7 @@ class Subscription:
                 page = await in_thread(read_log, self.command_id, self.position)
             except DatabaseError as error:
                 logger.warning("The log cannot be read (%s)", str(error).strip())
-                await asyncio.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
+                await asyncio.sleep(jittered(RETRY_SECONDS))
             else:
                 self.is_behind |= len(page) == PAGE_LINES
                 return page

@@ -230,33 +230,42 @@ def test_no_process_waits_long_for_another(transactional_db: None) -> None:
         assert cursor.fetchone() == ("5s",)
 
 
-async def test_a_connector_that_blocks_costs_no_lease(
-    operator: User, vehicle: Vehicle, settings: Settings
-) -> None:
-    """It holds up everything in its process, but the renewal: nobody else takes its command."""
+async def test_a_connector_that_blocks_costs_no_lease(operator: User, settings: Settings) -> None:
+    """It holds up everything in its process, but the renewal: nobody else takes its commands."""
     settings.COMMAND_LEASE_SECONDS = 1
-    connector = Blocks()
-    clear = await in_thread(submit, operator, vehicle, ClearDTC)
+    vehicles = [await in_thread(make_vehicle, n) for n in range(2)]
+    quiet, blocking = [await in_thread(submit, operator, vehicle, ClearDTC) for vehicle in vehicles]
+    connector = Blocks(vehicles[1].vin)
     worker = Worker(connector)
-    watching = asyncio.create_task(in_thread(outlives_its_lease, clear, connector.may_go))
+    watching = asyncio.create_task(in_thread(outlives_its_lease, blocking, connector.may_go))
     task = asyncio.create_task(worker.run())
-    await until(lambda: has_ended(clear))
+    await until(lambda: has_ended(blocking))
+    await asyncio.sleep(0)
+    connector.may_answer.set()
+    await until(lambda: has_ended(quiet))
     worker.stop()
     await task
     await watching
-    assert await in_thread(told, clear) == ["pending", "in_progress", {"done": True}, "completed"]
+    for command in (quiet, blocking):
+        log = await in_thread(told, command)
+        assert log == ["pending", "in_progress", {"done": True}, "completed"]
 
 
 class Blocks:
-    """As a library does that knows nothing of event loops."""
+    """On one vehicle, as a library does that knows nothing of event loops."""
 
-    def __init__(self) -> None:
+    def __init__(self, vin: str) -> None:
+        self.vin = vin
         self.may_go = threading.Event()
+        self.may_answer = asyncio.Event()
 
     async def execute(
         self, vehicle: TargetVehicle, command_name: str, command_params: Mapping[str, Any]
     ) -> AsyncIterator[Answer]:
-        self.may_go.wait(WAIT_SECONDS)
+        if vehicle.vin == self.vin:
+            self.may_go.wait(WAIT_SECONDS)
+        else:
+            await self.may_answer.wait()
         yield Answer({"done": True}, is_final=True)
 
 

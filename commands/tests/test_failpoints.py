@@ -68,6 +68,20 @@ def test_the_connection_breaks_before_the_commit(
     check_done_once(submit(operator, vehicle, body), tmp_path, failpoint)
 
 
+def test_no_answer_to_the_commit_of_the_claim(
+    operator: User, vehicle: Vehicle, settings: Settings, tmp_path: Path
+) -> None:
+    """Nobody knows the token, and nothing was sent: the lease runs out."""
+    command = submit(operator, vehicle, ClearDTC)
+    assert worker(FAILPOINTS="after_commit=cut@1", VEHICLE_JOURNAL_DIR=tmp_path) == 0
+    assert statuses(command) == ["pending", "in_progress"]
+    Command.objects.update(lease_expires_at=command.submitted_at)
+    settings.VEHICLE_JOURNAL_DIR = str(tmp_path)
+    call_command("runworker", drain=True)
+    assert statuses(command)[2:] == ["pending", "in_progress", "response", "completed"]
+    assert len(journal(tmp_path)) == 1
+
+
 @pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("body", [ClearDTC, ReadDTC], ids=["ClearDTC", "ReadDTC"])
 def test_no_answer_to_the_commit(

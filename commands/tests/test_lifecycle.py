@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from commands import lifecycle
 from commands.lifecycle import AlreadyEnded, LostClaim
-from commands.metrics import registry
 from commands.models import TERMINAL, Command, Event, Status
+from commands.scrape import registry
 from commands.stream.connections import NET_LINES, missed_lines
 from conftest import ClearDTC, ReadDTC, claim_one, log_of, make_vehicle, row, submit
 from vehicles.models import Vehicle
@@ -351,6 +351,31 @@ def test_what_kills_its_workers_goes_to_no_fourth(
     assert (ended.status, ended.error_code, ended.lost_workers) == ("failed", "worker_lost", 3)
     assert "3 workers were lost" in ended.error_message
     assert claim_one() == following
+
+
+def test_one_suspect_at_a_time(operator: User) -> None:
+    """It would take others, which are innocent, with it for a third time."""
+    commands = [submit(operator, make_vehicle(n)) for n in range(3)]
+    for command in commands[:2]:
+        put(command, lost_workers=2)
+    Vehicle.objects.seen()
+    assert lifecycle.claim(10) == [commands[0], commands[2]]
+    assert lifecycle.claim(10, has_suspect=True) == []
+    assert lifecycle.claim(10) == [commands[1]]
+
+
+def test_a_row_that_is_held_does_not_hold_up_the_sweep(operator: User) -> None:
+    commands = [submit(operator, make_vehicle(n)) for n in range(2)]
+    for minutes, command in enumerate(commands, -3):
+        put(command, expires_at=timezone.now() + timedelta(minutes=minutes))
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
+    try:
+        with another_connection(lambda: Command.objects.select_for_update().get(pk=commands[0].pk)):
+            lifecycle.sweep()
+    finally:
+        connection.close()
+    assert [row(command).status for command in commands] == ["pending", "expired"]
 
 
 def test_a_worker_that_gives_back_is_not_lost(command: Command) -> None:

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
 from commands import events
-from commands.metrics import registry
 from commands.models import Command
+from commands.scrape import registry
 from commands.stream.connections import Connections
 from commands.threads import in_thread
 from conftest import WAIT_SECONDS, Stream, drain, follow, make_user, submit, token_of, until

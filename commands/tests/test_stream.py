@@ -10,6 +10,7 @@ from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from commands import events, lifecycle
@@ -307,8 +308,9 @@ async def test_a_log_longer_than_a_page(command: Command, subscription: Subscrip
 async def test_waits_when_there_is_nothing(command: Command, subscription: Subscription) -> None:
     await subscription.next_lines()
     waiting = asyncio.create_task(subscription.next_lines())
-    subscription.offer(Line(1, "seen before", is_terminal=False))
-    subscription.offer(Line(7, "beyond the log", is_terminal=False))
+    now = timezone.now()
+    subscription.offer(Line(1, "seen before", is_terminal=False, created_at=now))
+    subscription.offer(Line(7, "beyond the log", is_terminal=False, created_at=now))
     await in_thread(claim_one)
     (line,) = await in_thread(lambda: lines_of(command)[1:])
     subscription.offer(line)

@@ -5,6 +5,7 @@ shortest way to a client that has what it must not have, or waits for what never
 """
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -252,7 +253,9 @@ def subscription_in(state: State) -> Subscription:
 
 
 def line_of(line: Line) -> events.Line:
-    return events.Line(line.number, str(line), is_terminal=line.number == EVENTS)
+    return events.Line(
+        line.number, str(line), line.number == EVENTS, datetime(2026, 1, 1, tzinfo=UTC)
+    )
 
 
 def content(real: Subscription) -> tuple[Any, ...]:

@@ -11,8 +11,8 @@ from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
 from commands import lifecycle
-from commands.metrics import registry
 from commands.models import Command
+from commands.scrape import registry
 from commands.threads import in_thread
 from commands.worker import Worker
 from conftest import (

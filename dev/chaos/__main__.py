@@ -4,6 +4,7 @@ nothing done or told twice. Prints a table of counts and the seed; exits 1 on an
 import argparse
 import json
 import logging
+import random
 import secrets
 import shutil
 import signal
@@ -54,7 +55,10 @@ def run(options: argparse.Namespace) -> bool:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     expires = min(60.0, max(15.0, options.seconds / 2))
-    with Processes(home, expires_seconds=expires, variant=options.variant) as processes:
+    chance = random.Random(f"{options.seed} failpoints")  # noqa: S311
+    with Processes(
+        home, expires_seconds=expires, failpoints=chance, variant=options.variant
+    ) as processes:
         steps = nemesis.schedule(options.seed, options.seconds, processes.web, processes.workers)
         (home / "schedule.txt").write_text("".join(f"{step}\n" for step in steps))
         say(f"seed {options.seed}: {options.commands} commands, {len(steps)} steps, kept in {home}")
@@ -85,7 +89,6 @@ def facts(
 ) -> dict[str, Any]:
     faults = Counter(f"{s.action} {s.target.partition('-')[0]}".strip() for s in steps)
     keys = {row.key for row in evidence.rows}
-    connects = sum(len(recording.closes) + recording.has_ended for recording in seen.recordings)
     return {
         "seed": options.seed,
         "seconds": round(seconds),
@@ -99,7 +102,7 @@ def facts(
         "commands asked of vehicles": evidence.journal.total(),
         "… asked again after a worker was lost": sum(n - 1 for n in evidence.journal.values()),
         "streams": len(seen.recordings),
-        "connects of these streams": connects,
+        "connects of these streams": sum(recording.connects for recording in seen.recordings),
         "frames received": sum(len(recording.frames) for recording in seen.recordings),
     }
 

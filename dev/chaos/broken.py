@@ -56,7 +56,7 @@ def forwards_without_replay() -> None:
 def claims_without_guard() -> None:
     """SELECT, then UPDATE, and nothing between them: two workers find the same row."""
 
-    def claim(limit: int) -> list[Any]:
+    def claim(limit: int, has_suspect: bool = False) -> list[Any]:
         commands = list(models.Command.objects.claimable().select_related("vehicle")[:limit])
         time.sleep(0.05)
         return [command for command in commands if is_taken(command)]
@@ -95,6 +95,18 @@ def writes_without_fence() -> None:
 
     lifecycle._still = lifecycle._ours = anybody
     lifecycle.held = held
+
+
+@variant
+def repeats_what_must_not_be() -> None:
+    """Every command of a lost worker goes back into the line."""
+    lifecycle._may_be_repeated = lambda command: True
+
+
+@variant
+def never_renews() -> None:
+    """A lease is as long as a command may take."""
+    lifecycle.renew = lambda commands: None
 
 
 @variant

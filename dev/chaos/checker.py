@@ -66,12 +66,15 @@ class Evidence:
     logs: dict[str, list[LoggedEvent]] = field(default_factory=dict)
     journal: Counter[str] = field(default_factory=Counter)
     """How often each key was asked of a vehicle."""
+    ordered: int = 0
     accepted: dict[str, str] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     cancels: dict[str, int] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     sockets_in_gauge: float = 0
-    connections_left: int = 0
+    connections_left: list[str] = field(default_factory=list)
+    disturbances: list[tuple[str, float, float]] = field(default_factory=list)
+    """Whom (the life of a process, or a server), since and until when."""
     tracebacks: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Processes that ended by themselves, answers that no client should get."""
@@ -87,6 +90,10 @@ class Count(NamedTuple):
     broken: list[str]
 
 
+LOAD_SHARE = 0.5  # so much of what was ordered must be accepted, and of that be completed
+TAKEN_SHARE = 0.05  # so many claims may be lost to a machine that is too slow for its leases
+GRACE_SECONDS = 6.0  # so long a process feels that Postgres was away
+
 Rule = Callable[[Evidence], Iterable[str]]
 RULES: list[tuple[str, Rule]] = []
 
@@ -101,6 +108,21 @@ def rule(promise: str) -> Callable[[Rule], Rule]:
 
 def check(evidence: Evidence) -> list[Count]:
     return [Count(promise, list(function(evidence))) for promise, function in RULES]
+
+
+# --- The campaign itself
+
+
+@rule("signs that the load was none")
+def idle(evidence: Evidence) -> Iterator[str]:
+    accepted = len(evidence.accepted)
+    completed = sum(row.status == "completed" for row in evidence.rows)
+    if accepted < LOAD_SHARE * evidence.ordered or not evidence.ordered:
+        yield f"{accepted} of {evidence.ordered} orders were accepted"
+    if completed < LOAD_SHARE * accepted:
+        yield f"{completed} of {accepted} accepted commands were completed"
+    if len(evidence.heard) < 2 * accepted * LOAD_SHARE:
+        yield f"{len(evidence.heard)} streams of {accepted} commands"
 
 
 # --- Commands
@@ -185,6 +207,42 @@ def _only_the_holder_writes(event: LoggedEvent) -> bool:
     return event.says in {"response", "completed", "failed", "timed_out"}
 
 
+@rule("claims taken from who was alive, beyond what a slow machine excuses")
+def taken(evidence: Evidence) -> Iterator[str]:
+    claims = [claim for command_id in evidence.logs for claim in _claims(evidence, command_id)]
+    taken = [claim for claim in claims if claim.was_taken and not _excuse(evidence, claim)]
+    if len(taken) > max(5, TAKEN_SHARE * len(claims)):
+        yield from (f"{claim.command_id} from {claim.holder}" for claim in taken)
+
+
+@dataclass(frozen=True)
+class Claim:
+    command_id: str
+    holder: str
+    since: float
+    until: float
+    was_taken: bool
+
+
+def _claims(evidence: Evidence, command_id: str) -> Iterator[Claim]:
+    claimed: LoggedEvent | None = None
+    for event in evidence.logs[command_id]:
+        if event.says == "in_progress":
+            claimed = event
+        elif claimed and event.says != "response":
+            was_taken = event.says == "pending" or event.payload.get("error_code") == "worker_lost"
+            since, until = claimed.created_at.timestamp(), event.created_at.timestamp()
+            yield Claim(command_id, claimed.author, since, until, was_taken)
+
+
+def _excuse(evidence: Evidence, claim: Claim) -> bool:
+    return any(
+        since <= claim.until and claim.since <= until + GRACE_SECONDS
+        for whom, since, until in evidence.disturbances
+        if whom in (claim.holder, "postgres")
+    )
+
+
 @rule("answers that are not whole: more, fewer or others than the vehicle gave")
 def torn(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
@@ -252,12 +310,22 @@ def given_up(evidence: Evidence) -> Iterator[str]:
             yield f"{row.command_id} after {claims} claims"
 
 
-@rule("answers to a cancellation that were not true")
+@rule("commands claimed after three workers were lost")
+def claimed_too_often(evidence: Evidence) -> Iterator[str]:
+    for command_id, log in evidence.logs.items():
+        claims = sum(event.says == "in_progress" for event in log)
+        if claims > MOST_LOST_WORKERS:
+            yield f"{command_id} was claimed {claims} times"
+
+
+@rule("cancellations that did not do what was answered, or that nobody asked for")
 def cancelled_otherwise(evidence: Evidence) -> Iterator[str]:
-    statuses = {row.command_id: row.status for row in evidence.rows}
-    for command_id, answer in evidence.cancels.items():
-        if answer == 200 and statuses.get(command_id) != "cancelled":
-            yield f"{command_id} was answered {answer} and is {statuses.get(command_id)}"
+    """No answer, or a 503, may mean anything; each command was asked to stop once at most."""
+    for row in evidence.rows:
+        answer = evidence.cancels.get(row.command_id)
+        is_cancelled = row.status == "cancelled"
+        if (answer == 200 and not is_cancelled) or (answer in (409, None) and is_cancelled):
+            yield f"{row.command_id} is {row.status}; its cancellation was answered {answer}"
 
 
 # --- Streams
@@ -310,10 +378,9 @@ def sockets_left(evidence: Evidence) -> Iterator[str]:
         yield f"websocket_connections_active is {evidence.sockets_in_gauge:g}"
 
 
-@rule("database connections left open")
+@rule("database connections left open: of the dead, idle in a transaction, beyond the pool")
 def connections_left(evidence: Evidence) -> Iterator[str]:
-    if evidence.connections_left:
-        yield f"{evidence.connections_left} after all processes have ended"
+    return iter(evidence.connections_left)
 
 
 @rule("tracebacks in a log")

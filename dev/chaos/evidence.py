@@ -12,7 +12,7 @@ import psycopg
 
 from dev.chaos.checker import ENDED, Evidence, Heard, LoggedEvent, Row, by_command
 from dev.chaos.load import Seen, key_of
-from dev.chaos.processes import Processes
+from dev.chaos.processes import POOL_SIZE, Processes
 
 SETTLE_SECONDS = 30.0
 LEAVE_SECONDS = 10.0
@@ -41,7 +41,8 @@ FROM commands_event LEFT JOIN chaos_author USING (command_id, sequence_number)
 ORDER BY command_id, sequence_number, id
 """
 LEFT_OPEN = """
-SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^(web|worker)-'
+SELECT application_name, count(*), count(*) FILTER (WHERE state = 'idle in transaction')
+FROM pg_stat_activity WHERE application_name ~ '^(web|worker)-' GROUP BY 1
 """
 
 
@@ -56,11 +57,15 @@ def gather(processes: Processes, seen: Seen) -> Evidence:
     database_url = processes.servers.postgres.url
     longest = processes.expires_seconds + SETTLE_SECONDS
     _settle(lambda: _open_commands(database_url) == 0, longest)
-    sockets = _settle(lambda: _sockets(processes) == 0, LEAVE_SECONDS) or _sockets(processes)
-    processes.look()
+    _settle(lambda: _sockets(processes) == 0, LEAVE_SECONDS)
+    sockets = _sockets(processes)
+    _settle(lambda: not [*_connections_left(processes)], LEAVE_SECONDS)
+    connections = list(_connections_left(processes))
+    processes.restart_the_dead()
     processes.stop_all()
-    _settle(lambda: _ask(database_url, LEFT_OPEN) == 0, LEAVE_SECONDS)
+    _settle(lambda: not [*_connections_left(processes)], LEAVE_SECONDS)
     return Evidence(
+        ordered=seen.ordered,
         rows=list(_rows(database_url)),
         logs=by_command(_events(database_url)),
         journal=_journal(processes.journal),
@@ -71,8 +76,9 @@ def gather(processes: Processes, seen: Seen) -> Evidence:
             Heard(r.command_id, r.frames, r.has_ended, r.times_stuck, r.closes)
             for r in seen.recordings
         ],
-        sockets_in_gauge=0 if sockets is True else float(sockets),
-        connections_left=_ask(database_url, LEFT_OPEN),
+        sockets_in_gauge=sockets,
+        connections_left=connections + list(_connections_left(processes)),
+        disturbances=[(d.whom, d.since, d.until) for d in processes.disturbances],
         tracebacks=list(_tracebacks(processes.logs)),
         problems=[*processes.unasked, *seen.problems],
     )
@@ -99,10 +105,18 @@ def _open_commands(database_url: str) -> int:
     return _ask(database_url, question)
 
 
+def _connections_left(processes: Processes) -> Iterator[str]:
+    living = processes.lives()
+    with psycopg.connect(processes.servers.postgres.url) as connection:
+        for life, number, idle in connection.execute(LEFT_OPEN):
+            if life not in living or idle or number > POOL_SIZE:
+                yield f"{life} has {number}, of which {idle} are idle in a transaction"
+
+
 def _sockets(processes: Processes) -> float:
     page = httpx.get(f"{processes.url(processes.web[0])}/metrics").text
-    lines = [line for line in page.splitlines() if line.startswith("websocket_connections_active")]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
+    (line,) = [li for li in page.splitlines() if li.startswith("websocket_connections_active")]
+    return float(line.rpartition(" ")[2])
 
 
 def _rows(database_url: str) -> Iterator[Row]:
@@ -127,12 +141,12 @@ def _key_of_line(asked: dict[str, Any]) -> str:
 
 
 def _tracebacks(logs: Path) -> Iterator[str]:
-    """Each with the line that caused it."""
+    """Each with what was raised: its last line. (In production a log line holds all of it.)"""
     for file in sorted(logs.iterdir()):
-        lines = file.read_text(errors="replace").splitlines()
+        lines = file.read_text(errors="replace").replace("\\n", "\n").splitlines()
         for number, line in enumerate(lines):
             if TRACEBACK in line:
-                yield f"{file.name}:{number + 1} {_cause(lines[number + 1 :])}"
+                yield f"{file.name}: {_cause(lines[number + 1 :])}"
 
 
 def _cause(lines: list[str]) -> str:

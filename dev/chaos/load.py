@@ -71,6 +71,7 @@ class Recording:
     command_id: str
     frames: list[str] = field(default_factory=list)
     closes: list[int] = field(default_factory=list)
+    connects: int = 0
     position: int = 0
     """The highest sequence number so far."""
     times_stuck: int = 0
@@ -86,11 +87,13 @@ class Recording:
 class Seen:
     """All that the clients saw."""
 
+    ordered: int = 0
     accepted: dict[str, str] = field(default_factory=dict)
     """Key of each order that was answered 201 → its command id."""
     unknown: set[str] = field(default_factory=set)
     """Keys of orders whose POST got no answer, or one that says that it is not known."""
     cancels: dict[str, int] = field(default_factory=dict)
+    """Command id → what was answered; 0 when nothing was."""
     statuses: Counter[int] = field(default_factory=Counter)
     recordings: list[Recording] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -150,7 +153,7 @@ class Load(threading.Thread):
     def __init__(
         self, processes: Processes, cars: Sequence[Car], *, seed: int, number: int, seconds: float
     ) -> None:
-        super().__init__(name="load")
+        super().__init__(name="load", daemon=True)
         self.seen = Seen()
         self._processes = processes
         self._orders = orders(seed, cars)
@@ -171,6 +174,8 @@ class Load(threading.Thread):
             submitting = self._between * self._number
             longest = submitting + self._processes.expires_seconds + LAST_SECONDS
             _, late = await asyncio.wait(tasks, timeout=longest)
+            if late:
+                self.seen.problems.append(f"{len(late)} clients had not finished after {longest} s")
             for task in late:
                 task.cancel()
             for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -201,7 +206,9 @@ class Load(threading.Thread):
         await asyncio.sleep(self._chance.choice((0, 0, 0, self._chance.uniform(0.1, 5))))
         kind = self._chance.random()
         habit = drops_out if kind < 0.15 else stops_reading if kind < 0.2 else reads_on
-        await self.clients.follow(command_id, habit, self._on_frame)
+        recording = await self.clients.follow(command_id, habit, self._on_frame)
+        if kind > 0.95:
+            await self.clients.come_back(recording)
 
     # --- What the nemesis asks for
 
@@ -289,6 +296,7 @@ class Clients:
             "command_name": order.command_name,
             "command_params": order.command_params,
         }
+        self._seen.ordered += 1
         answer = await self._ask("POST", "commands/", body)
         if answer is not None and answer.status_code == 201:
             self._seen.accepted[order.key] = str(answer.json()["command_id"])
@@ -306,8 +314,7 @@ class Clients:
 
     async def cancel(self, command_id: str, web: str = "") -> None:
         answer = await self._ask("POST", f"commands/{command_id}/cancel/", web=web)
-        if answer is not None:
-            self._seen.cancels[command_id] = answer.status_code
+        self._seen.cancels[command_id] = answer.status_code if answer is not None else 0
 
     async def reads(self, web: str) -> None:
         """Returns when this process reads the database."""
@@ -367,6 +374,10 @@ class Clients:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
         return recording
 
+    async def come_back(self, recording: Recording) -> None:
+        """After the end: there is nothing more to hear, and the server says so at once."""
+        await self._connect(recording, reads_on, None, self._next_web())
+
     async def _connect(
         self,
         recording: Recording,
@@ -379,6 +390,7 @@ class Clients:
         url = f"{address}/ws/responses/{recording.command_id}?{query}"
         try:
             async with connect(url, proxy=None, open_timeout=ASK_SECONDS, max_queue=4) as socket:
+                recording.connects += 1
                 while text := await self._next_text(socket, recording, web):
                     frame = json.loads(text)
                     if frame["sequence_number"] == 0:  # about the socket; its close follows
@@ -393,8 +405,9 @@ class Clients:
             recording.closes.append(1006)
 
     async def _next_text(self, socket: ClientConnection, recording: Recording, web: str) -> str:
-        """Empty when nothing comes although the log, as the same process reads it, has more."""
-        while True:
+        """Empty when nothing comes although the log, as the same process reads it, has more; or
+        when the socket is not closed although it has not."""
+        while not recording.has_ended:
             try:
                 async with asyncio.timeout(SILENT_SECONDS):
                     return str(await socket.recv())
@@ -405,7 +418,7 @@ class Clients:
             async with asyncio.timeout(SILENT_SECONDS):
                 return str(await socket.recv())
         except TimeoutError:
-            recording.times_stuck += await self._has_more(recording, web)
+            recording.times_stuck += recording.has_ended or await self._has_more(recording, web)
             return ""
 
     async def _has_more(self, recording: Recording, web: str) -> bool:

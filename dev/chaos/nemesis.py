@@ -99,13 +99,13 @@ def run(steps: Sequence[Step], processes: Processes, load: Load) -> None:
     start = time.monotonic()
     for step in steps:
         time.sleep(max(0.0, start + step.at - time.monotonic()))
-        processes.look()
+        processes.restart_the_dead()
         do(step, processes, load)
 
 
 def do(step: Step, processes: Processes, load: Load) -> None:
     if step.action == "restart":
-        processes.ended(step.target, patience=1)
+        processes.wait_for_the_end(step.target, patience=1)
         processes.start(step.target)
     elif step.action == "flush":
         load.flush()

@@ -2,13 +2,17 @@
 be killed, paused and started again under its old name and address."""
 
 import contextlib
+import math
 import os
+import random
 import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -29,11 +33,15 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
 
-LEASE_SECONDS = 4.0
-TIMEOUT_SECONDS = 4.0
-DRAIN_SECONDS = 2 * (LEASE_SECONDS + TIMEOUT_SECONDS)
+LEASE_SECONDS = 3.0
+TIMEOUT_SECONDS = 9.0
+DRAIN_SECONDS = LEASE_SECONDS + TIMEOUT_SECONDS + 3
 STREAM_POLL_SECONDS = 1.0
 LATENCY_SECONDS = 0.15
+SLOW_SECONDS = 1.7  # per answer: a command then lasts longer than a lease
+SLOW_WORKER = "worker-3"
+POOL_SIZE = 20
+YOUNG_SECONDS = 10.0  # so long a process may still be starting
 
 SETTINGS = {
     "DEBUG": "0",
@@ -45,17 +53,34 @@ SETTINGS = {
     "COMMAND_TIMEOUT_SECONDS": TIMEOUT_SECONDS,
     "STREAM_POLL_SECONDS": STREAM_POLL_SECONDS,
     "VEHICLE_PRESENCE_SECONDS": 10,
-    "MOCK_VEHICLE_LATENCY_SECONDS": LATENCY_SECONDS,
+    "DATABASE_POOL_SIZE": POOL_SIZE,
     "MOCK_VEHICLE_TIMEOUT_RATE": 0.01,
     "MOCK_VEHICLE_UNREACHABLE_RATE": 0.01,
     "MOCK_VEHICLE_MALFORMED_RATE": 0.01,
 }
 
 
+@dataclass
+class Disturbance:
+    """Why a process may have lost what it had claimed: times by the clock of this machine."""
+
+    whom: str
+    """A life of a process, or a server."""
+    since: float
+    until: float = math.inf
+
+
 class Processes:
     """Belongs to the main thread: what another one starts dies with that thread."""
 
-    def __init__(self, evidence: Path, *, expires_seconds: float, variant: str = "") -> None:
+    def __init__(
+        self,
+        evidence: Path,
+        *,
+        expires_seconds: float,
+        failpoints: random.Random | None = None,
+        variant: str = "",
+    ) -> None:
         self.expires_seconds = expires_seconds
         self.journal = evidence / "journal"
         self.logs = evidence / "logs"
@@ -64,10 +89,14 @@ class Processes:
         self.ports = {name: free_port() for name in self.web}
         self.unasked: list[str] = []
         """Processes that ended by themselves, or did not end when they were asked to."""
+        self.disturbances: list[Disturbance] = []
+        self._chance = failpoints
         self._variant = variant
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._draining: dict[str, subprocess.Popen[bytes]] = {}
         self._lives: Counter[str] = Counter()
+        self._born: dict[str, float] = {}
+        self._was_young: dict[str, bool] = {}
         self._ending = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -101,11 +130,20 @@ class Processes:
     def start(self, name: str) -> None:
         if name in ("postgres", "valkey"):
             self._server(name).start()
+            self._is_over(name)
             return
         self._lives[name] += 1
-        self._running[name] = self._spawn(name, f"{name}.{self._lives[name]}", self._command(name))
+        self._born[name] = time.time()
+        given = {
+            "FAILPOINTS": self._failpoints(name),
+            "MOCK_VEHICLE_LATENCY_SECONDS": SLOW_SECONDS
+            if name == SLOW_WORKER
+            else LATENCY_SECONDS,
+        }
+        self._running[name] = self._spawn(name, self.life(name), self._command(name), given)
 
     def kill(self, name: str) -> None:
+        self._begins(name)
         if name == "valkey":
             self.servers.valkey.kill()
         elif name == "postgres":  # at once, as if it had crashed, but with all of its backends
@@ -116,37 +154,64 @@ class Processes:
             self._running.pop(name).wait()
 
     def pause(self, name: str) -> None:
+        self._begins(name)
         self._running[name].send_signal(signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
         self._running[name].send_signal(signal.SIGCONT)
+        self._is_over(name)
 
     def drain(self, name: str) -> None:
         self._draining[name] = self._running.pop(name)
         self._draining[name].terminate()
+        self._was_young[name] = time.time() - self._born[name] < YOUNG_SECONDS
 
-    def ended(self, name: str, patience: float = DRAIN_SECONDS) -> None:
+    def wait_for_the_end(self, name: str, patience: float = DRAIN_SECONDS) -> None:
         """Wait for what was drained. What does not end, or not well, is a finding."""
         process = self._draining.pop(name)
         try:
-            # By the signal itself: before it had begun to work.
-            if (code := process.wait(patience)) not in (0, -signal.SIGTERM):
+            code = process.wait(patience)
+            if code and not (code == -signal.SIGTERM and self._was_young[name]):
                 self.unasked.append(f"{name} ended with exit code {code} when it was asked to stop")
         except subprocess.TimeoutExpired:
             self.unasked.append(f"{name} did not stop within {patience:g} s")
             process.kill()
             process.wait()
 
-    def look(self) -> None:
-        """Note, and start again, what ended without having been told to."""
+    def restart_the_dead(self) -> None:
+        """Whoever came to a failpoint; who ended otherwise, without being told to, is a finding."""
         for name, process in list(self._running.items()):
             if process.poll() is not None:
-                self.unasked.append(f"{name} ended with exit code {process.returncode}")
+                self._begins(name)
+                if process.returncode != -signal.SIGKILL:
+                    self.unasked.append(f"{name} ended with exit code {process.returncode}")
                 self.start(name)
 
     def life(self, name: str) -> str:
         """As Postgres knows it: each start of a process has a name of its own."""
-        return f"{name}.{self._lives[name]}"
+        return f"{name}.{self._lives[name]}" if name in self._lives else name
+
+    def lives(self) -> list[str]:
+        return [self.life(name) for name in self._running]
+
+    def _begins(self, name: str) -> None:
+        self.disturbances.append(Disturbance(self.life(name), time.time()))
+
+    def _is_over(self, name: str) -> None:
+        for disturbance in self.disturbances:
+            if disturbance.whom == self.life(name) and disturbance.until == math.inf:
+                disturbance.until = time.time()
+
+    def _failpoints(self, name: str) -> str:
+        """In every second life connections break around a COMMIT; some workers die there."""
+        if self._chance is None or self._chance.random() < 0.5:
+            return ""
+        breaks = [f"after_commit=cut@{self._chance.randint(5, 60)}"]
+        if name in self.workers:
+            breaks.append(f"before_commit=cut@{self._chance.randint(5, 60)}")
+            point = self._chance.choice(("before_send", "after_send", "after_commit"))
+            breaks.append(f"{point}=kill@{self._chance.randint(20, 200)}")
+        return ",".join(breaks)
 
     # --- All of them
 
@@ -169,10 +234,10 @@ class Processes:
             for name in names:
                 self.drain(name)
             for name in names:
-                self.ended(name)
+                self.wait_for_the_end(name)
 
     def manage(self, *arguments: str) -> None:
-        process = self._spawn("manage", "manage", ["manage.py", *arguments])
+        process = self._spawn("manage", "manage", ["manage.py", *arguments], {})
         if process.wait(START_SECONDS):
             raise ServerError(f"manage.py {arguments[0]} failed: see {self.logs / 'manage.log'}")
 
@@ -189,9 +254,12 @@ class Processes:
             program = ["-m", "dev.chaos.broken", self._variant, program[-1]]
         return [*program, *arguments]
 
-    def _spawn(self, name: str, life: str, command: list[str]) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, name: str, life: str, command: list[str], given: Mapping[str, object]
+    ) -> subprocess.Popen[bytes]:
         database = f"{self.servers.postgres.url}?application_name={life}"
         environment = self._environment | {"DATABASE_URL": database}
+        environment |= {variable: str(value) for variable, value in given.items()}
         with (self.logs / f"{name}.log").open("ab") as log:
             return spawn(
                 [sys.executable, *command],

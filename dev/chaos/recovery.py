@@ -16,6 +16,7 @@ from dev.chaos.processes import LEASE_SECONDS, Processes
 BUSY = 120
 SUBSCRIBERS = 500
 FOLLOWED = 50
+VALKEY_TIMES = 3
 POSTGRES_AWAY_SECONDS = 20.0
 
 RUN_BY = """
@@ -79,7 +80,7 @@ class Bench:
         lost = self._run_by(worker)
         await asyncio.gather(*following)
         self._processes.start(worker)
-        worst = max(self._well_again(command_id, killed_at) for command_id in lost)
+        worst = max((self._well_again(command_id, killed_at) for command_id in lost), default=0)
         what = f"the {len(lost)} commands of a killed worker run again or have ended"
         return [Time(what, worst, LEASE_SECONDS + 5)]
 
@@ -106,19 +107,21 @@ class Bench:
 
     async def after_valkey(self) -> list[Time]:
         """Live means by the bell: far below the interval of the safety net."""
-        before = await self._latency()
-        self._processes.kill("valkey")
-        await asyncio.sleep(5)
-        self._processes.start("valkey")
-        await asyncio.sleep(5)
-        after = await self._latency()
+        before = max([await self._latency(web) for web in self._processes.web])
+        after = 0.0
+        for _ in range(VALKEY_TIMES):
+            self._processes.kill("valkey")
+            await asyncio.sleep(5)
+            self._processes.start("valkey")
+            await asyncio.sleep(5)
+            after = max([after, *[await self._latency(web) for web in self._processes.web]])
         return [
-            Time("median from the event to its subscriber, before Valkey was away", before, 0.5),
-            Time("… 5 s after it is back", after, max(0.1, 2 * before)),
+            Time("median from the event to its subscriber, of the slower web process", before, 0.5),
+            Time(f"… 5 s after Valkey is back, worst of {VALKEY_TIMES}", after, 0.1 + 2 * before),
         ]
 
-    async def _latency(self) -> float:
-        """Median seconds, over what live subscribers of ten commands receive."""
+    async def _latency(self, web: str) -> float:
+        """Median seconds, over what live subscribers of ten commands receive there."""
         seconds: list[float] = []
 
         async def note(frame: dict[str, str], _: str) -> None:
@@ -129,7 +132,7 @@ class Bench:
         orders = [self._order(car) for car in self._connected[:10]]
         ids = await asyncio.gather(*(self._clients.submit(order) for order in orders))
         await asyncio.gather(
-            *(self._clients.follow(command_id, on_frame=note) for command_id in ids)
+            *(self._clients.follow(command_id, on_frame=note, web=web) for command_id in ids)
         )
         return statistics.median(seconds)
 

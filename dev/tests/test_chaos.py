@@ -17,6 +17,8 @@ BROKEN = {
     "forwards_without_replay": "streams that",
     "claims_without_guard": "moves that there are not",
     "writes_without_fence": "lost the claim",
+    "repeats_what_must_not_be": "asked twice",
+    "never_renews": "claims taken from who was alive",
     "rings_before_the_commit": "streams that differ from their log",
     "clears_the_bell_after_reading": "streams that stood still",
 }

@@ -66,6 +66,7 @@ def sound() -> Evidence:
         ],
         logs={READ: [*READ_LOG], CLEAR: [*CLEAR_LOG]},
         journal=Counter({"car ReadDTC": 2, "car ClearDTC": 1}),
+        ordered=1,
         accepted={"car ReadDTC": READ},
         unknown={"car ClearDTC", "car never arrived"},
         cancels={READ: 409},
@@ -120,6 +121,14 @@ def answer_of_both(evidence: Evidence) -> None:
     rewrite(evidence, log(*told(READ_LOG[:6]), *told(READ_LOG[5:])))
 
 
+def claim_four_times(evidence: Evidence) -> None:
+    rewrite(evidence, log(*told(READ_LOG[:3]), *told(READ_LOG[1:4]) * 3, *told(READ_LOG[4:])))
+
+
+def take_many(evidence: Evidence) -> None:
+    evidence.logs |= {f"{READ}{n}": READ_LOG for n in range(6)}
+
+
 def mishear(change: Callable[[list[str]], list[str]]) -> Callable[[Evidence], None]:
     def apply(evidence: Evidence) -> None:
         evidence.heard[0] = replace(evidence.heard[0], frames=change(evidence.heard[0].frames))
@@ -168,7 +177,20 @@ WRONG: list[tuple[str, Callable[[Evidence], None]]] = [
         "safe commands given up before three workers were lost",
         lambda e: change_row(e, status="failed", error_code="worker_lost"),
     ),
-    ("answers to a cancellation that were not true", put(cancels={READ: 200})),
+    (
+        "cancellations that did not do what was answered, or that nobody asked for",
+        put(cancels={READ: 200}),
+    ),
+    (
+        "cancellations that did not do what was answered, or that nobody asked for",
+        lambda e: change_row(e, status="cancelled"),
+    ),
+    ("commands claimed after three workers were lost", claim_four_times),
+    ("claims taken from who was alive, beyond what a slow machine excuses", take_many),
+    ("signs that the load was none", put(ordered=0, accepted={}, rows=[], logs={}, heard=[])),
+    ("signs that the load was none", put(ordered=10)),
+    ("signs that the load was none", lambda e: change_row(e, status="expired")),
+    ("signs that the load was none", put(heard=[])),
     ("streams that differ from their log", mishear(lambda frames: frames[:-1])),
     ("streams that differ from their log", mishear(lambda frames: [*frames, frames[-1]])),
     (
@@ -184,7 +206,10 @@ WRONG: list[tuple[str, Callable[[Evidence], None]]] = [
     ("streams that a failing server closed (1011 or 4500)", hear(closes=[1006, 1011])),
     ("streams that a failing server closed (1011 or 4500)", hear(closes=[4500])),
     ("sockets left in the gauge", put(sockets_in_gauge=1)),
-    ("database connections left open", put(connections_left=1)),
+    (
+        "database connections left open: of the dead, idle in a transaction, beyond the pool",
+        put(connections_left=["web-1.1 has 1"]),
+    ),
     ("tracebacks in a log", put(tracebacks=["web-1.log:7 KeyError"])),
     ("processes and answers that went wrong otherwise", put(problems=["worker-1 ended"])),
 ]

@@ -50,7 +50,8 @@ def services() -> dict[str, Any]:
 
 
 def test_the_services(services: dict[str, Any]) -> None:
-    assert set(services) == {"postgres", "redis", "migrate", "web", "worker", "prometheus"}
+    ours = {"migrate", "web", "worker"}
+    assert set(services) == {"postgres", "redis", *ours, "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -79,8 +80,9 @@ def test_nothing_works_on_tables_that_are_not_there(services: dict[str, Any]) ->
 
 
 def test_the_worker_is_given_the_time_of_a_whole_command(services: dict[str, Any]) -> None:
-    (seconds,) = re.fullmatch(r"(\d+)s", services["worker"]["stop_grace_period"]).groups()  # type: ignore[union-attr]
-    assert int(seconds) > float(EXAMPLE["COMMAND_TIMEOUT_SECONDS"])
+    minutes, seconds = re.findall(r"\d+", services["worker"]["stop_grace_period"])  # such as 1m10s
+    longest = float(EXAMPLE["COMMAND_TIMEOUT_SECONDS"]) + float(EXAMPLE["COMMAND_LEASE_SECONDS"])
+    assert 60 * int(minutes) + int(seconds) > longest
 
 
 def test_production_mode(services: dict[str, Any]) -> None:
@@ -89,13 +91,41 @@ def test_production_mode(services: dict[str, Any]) -> None:
         assert environment["DEBUG"] == "0"
         assert environment["SECRET_KEY"] == REQUIRED["SECRET_KEY"]
         assert environment["DATABASE_URL"] == "postgres://sovd:secret@postgres:5432/sovd"
-        assert environment["ALLOWED_HOSTS"] == "localhost,127.0.0.1,web"
+        assert environment["ALLOWED_HOSTS"] == "localhost,127.0.0.1"
 
 
-def test_more_allowed_hosts_lock_out_neither_prometheus_nor_the_health_check() -> None:
+def test_allowed_hosts_are_added_to_this_host() -> None:
     ended = compose("config", "--format", "json", ALLOWED_HOSTS="sovd.example.com", **REQUIRED)
     hosts = json.loads(ended.output)["services"]["web"]["environment"]["ALLOWED_HOSTS"]
-    assert hosts == "sovd.example.com,localhost,127.0.0.1,web"
+    assert hosts == "sovd.example.com,localhost,127.0.0.1"
+
+
+def test_what_is_ours_can_do_little(services: dict[str, Any]) -> None:
+    for name in ("migrate", "web", "worker"):
+        service = services[name]
+        assert (service["read_only"], service["tmpfs"]) == (True, ["/tmp"])  # noqa: S108
+        assert (service["cap_drop"], service["security_opt"]) == (
+            ["ALL"],
+            ["no-new-privileges:true"],
+        )
+        assert service["environment"]["PROMETHEUS_MULTIPROC_DIR"].startswith("/tmp/")  # noqa: S108
+
+
+def test_nothing_takes_the_whole_machine(services: dict[str, Any]) -> None:
+    for service in services.values():
+        assert {"cpus", "memory"} <= service["deploy"]["resources"]["limits"].keys()
+
+
+def test_who_asks_for_no_password_listens_on_this_host_alone(services: dict[str, Any]) -> None:
+    for name in ("prometheus", "grafana"):
+        (port,) = services[name]["ports"]
+        assert port["host_ip"] == "127.0.0.1"
+
+
+def test_many_web_processes_get_a_port_each() -> None:
+    ended = compose("config", "--format", "json", WEB_PORT="8000-8002", **REQUIRED)
+    (port,) = json.loads(ended.output)["services"]["web"]["ports"]
+    assert port["published"] == "8000-8002"
 
 
 def test_the_data_of_postgres_outlive_its_container(services: dict[str, Any]) -> None:
@@ -107,20 +137,58 @@ def test_the_data_of_postgres_outlive_its_container(services: dict[str, Any]) ->
 
 
 def test_prometheus_asks_where_the_services_listen(services: dict[str, Any]) -> None:
-    web = services["web"]["command"]
     ports = {
-        "web": web[web.index("-p") + 1],
-        "worker": services["worker"]["environment"]["WORKER_METRICS_PORT"],
+        name: int(services[name]["environment"][f"{name.upper()}_METRICS_PORT"])
+        for name in ("web", "worker")
     }
     jobs = yaml.safe_load((BASE / "prometheus.yml").read_text())["scrape_configs"]
     assert {job.get("metrics_path", "/metrics") for job in jobs} == {"/metrics"}
-    targets = {target for job in jobs for own in job["static_configs"] for target in own["targets"]}
-    assert targets == {f"{name}:{port}" for name, port in ports.items()}
+    asked = [dns for job in jobs for dns in job["dns_sd_configs"]]
+    assert {name: dns["port"] for dns in asked for name in dns["names"]} == ports
+
+
+def test_the_metrics_ports_are_for_the_network_behind(services: dict[str, Any]) -> None:
+    published = {
+        (name, port["target"])
+        for name, service in services.items()
+        for port in service.get("ports", [])
+    }
+    assert published == {("web", 8000), ("prometheus", 9090), ("grafana", 3000)}
 
 
 def test_prometheus_reads_our_file(services: dict[str, Any]) -> None:
     mounts = {volume["source"]: volume["target"] for volume in services["prometheus"]["volumes"]}
     assert mounts[str(BASE / "prometheus.yml")] == "/etc/prometheus/prometheus.yml"
+    (rules,) = yaml.safe_load((BASE / "prometheus.yml").read_text())["rule_files"]
+    assert mounts[str(BASE / rules)] == f"/etc/prometheus/{rules}"
+
+
+# --- Grafana
+
+
+def test_grafana_finds_its_dashboards_and_prometheus(services: dict[str, Any]) -> None:
+    mounts = {volume["target"]: Path(volume["source"]) for volume in services["grafana"]["volumes"]}
+    provisioning = mounts["/etc/grafana/provisioning"]
+    (source,) = provisioned(provisioning / "datasources" / "prometheus.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    (provider,) = provisioned(provisioning / "dashboards" / "sovd.yml")["providers"]
+    boards = list(map(provisioned, mounts[provider["options"]["path"]].glob("*.json")))
+    assert {board["title"] for board in boards} == {
+        "SOVD Operations",
+        "SOVD Commands",
+        "SOVD Streams",
+    }
+    panels = [panel for board in boards for panel in board["panels"]]
+    assert {panel["datasource"]["uid"] for panel in panels} == {source["uid"]}
+    home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    path = Path(home)
+    assert (mounts[str(path.parent)] / path.name).exists()
+
+
+def provisioned(file: Path) -> dict[str, Any]:
+    """JSON is YAML."""
+    found: dict[str, Any] = yaml.safe_load(file.read_text())
+    return found
 
 
 # --- Dockerfile
@@ -154,8 +222,8 @@ EXAMPLE = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (BASE / ".env.example").read_te
 
 
 def test_every_variable_is_documented_and_no_other() -> None:
-    required = re.findall(r"\$\{([A-Z_]+):\?", (BASE / "docker-compose.yml").read_text())
-    assert set(EXAMPLE) == {*SETTINGS, *SERVE, *required}
+    asked = re.findall(r"\$\{([A-Z_]+):", (BASE / "docker-compose.yml").read_text())
+    assert set(EXAMPLE) == {*SETTINGS, *SERVE, *asked}
 
 
 @pytest.mark.parametrize(

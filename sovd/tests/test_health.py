@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 import yaml
+from channels.layers import InMemoryChannelLayer
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from commands import lifecycle
 from commands.models import Command
 from conftest import ReadDTC, api, claim_one, make_vehicle, submit
+from sovd.health import check_migrated
 from vehicles.models import Vehicle
 
 CLOSED_PORT = 1
@@ -94,6 +97,44 @@ def test_whoever_wrote_is_told_to_look(operator: User, vehicle: Vehicle, setting
     assert (response.status_code, response["Retry-After"]) == (503, "5")
     assert (response.json()["code"], Command.objects.count()) == ("unavailable", 1)
     assert "may have been done or not" in response.json()["detail"]
+
+
+def test_not_ready_before_the_migrations(transactional_db: None) -> None:
+    newest = MigrationRecorder.Migration.objects.filter(app="commands").latest("applied")
+    newest.delete()
+    check_migrated.cache_clear()
+    try:
+        problems = Client().get("/readyz").json()["problems"]
+    finally:
+        newest.save(force_insert=True)
+        check_migrated.cache_clear()
+    assert problems.keys() == {"migrations"}
+    assert f"commands.{newest.name}" in problems["migrations"]
+    assert Client().get("/readyz").status_code == 200
+
+
+@pytest.mark.embedded
+def test_not_ready_before_the_first_migration(transactional_db: None) -> None:
+    check_migrated.cache_clear()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO away")
+        try:
+            assert Client().get("/readyz").json()["problems"].keys() == {"migrations"}
+        finally:
+            cursor.execute("ALTER TABLE away RENAME TO django_migrations")
+
+
+def test_not_ready_when_messages_are_taken_and_not_brought(
+    transactional_db: None, settings: Any
+) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.DeafLayer"}}
+    problems = Client().get("/readyz").json()["problems"]
+    assert problems == {"channel_layer": "TimeoutError"}
+
+
+class DeafLayer(InMemoryChannelLayer):  # type: ignore[misc]
+    async def send(self, channel: str, message: Any) -> None:
+        """To nobody."""
 
 
 # Metrics

@@ -30,6 +30,8 @@ COMPLETED = 'commands_executed_total{status="completed"}'
 DURATIONS = "command_execution_duration_seconds_count"
 STREAMS = "websocket_connections_active"
 CONNECTED = "vehicle_connections_active"
+WORKERS = "sovd_workers_active"
+HEARTBEAT = "sovd_worker_heartbeat_timestamp_seconds"
 
 # Both in one process, since a start takes long.
 SEED = (
@@ -234,6 +236,8 @@ def test_workers_come_and_go(production: dict[str, object], site: Site) -> None:
     with running("manage.py", "runworker", **production, WORKER_METRICS_PORT=own_port) as worker:
         site.follow(site.submit())
         until(lambda: metrics_at(site.port).get(COMPLETED) == 1)
+        assert ask(own_port, "GET", "/healthz") == (200, "ok")
+        assert ask(own_port, "GET", "/")[0] == 404
         for port in (site.port, own_port):
             samples = metrics_at(port)
             assert (samples[COMPLETED], samples[DURATIONS]) == (1, 1)
@@ -241,6 +245,7 @@ def test_workers_come_and_go(production: dict[str, object], site: Site) -> None:
         until(lambda: metrics_at(site.port)[CONNECTED] == len(VINS) - 1)
         check_sigterm_lets_finish(worker, site)
     until(lambda: metrics_at(site.port)[CONNECTED] == 0)
+    check_a_worker_that_is_killed(production, site)
     check_drain(production, site)
     assert metrics_at(site.port)[COMPLETED] == 5
 
@@ -255,12 +260,44 @@ def check_sigterm_lets_finish(worker: Popen[bytes], site: Site) -> None:
     assert worker.wait(SECONDS) == 0
 
 
+def check_a_worker_that_is_killed(production: Mapping[str, object], site: Site) -> None:
+    with running("manage.py", "runworker", **production) as worker:
+        until(lambda: metrics_at(site.port)[WORKERS] == 1)
+        worker.kill()
+        worker.wait()
+        said = metrics_at(site.port)
+        assert (said[WORKERS], said[HEARTBEAT], said[COMPLETED]) == (0, 0, 2)
+
+
 def check_drain(production: Mapping[str, object], site: Site) -> None:
     claimable = [site.submit(vin) for vin in (VINS[0], VINS[0], VINS[1])]
     offline = site.submit(OFFLINE)
     assert run("manage.py", "runworker", "--drain", **production).exit_code == 0
     assert [site.status_of(command_id) for command_id in claimable] == ["completed"] * 3
     assert site.status_of(offline) == "pending"
+
+
+def test_a_worker_without_a_database_says_that_it_is_not_well(tmp_path: Path) -> None:
+    port = free_port()
+    given = {"SOVD_VAR_DIR": tmp_path, "WORKER_METRICS_PORT": port}
+    with running("manage.py", "runworker", **given):  # no table is there
+        until(lambda: ask(port, "GET", "/metrics")[0] == 200)
+        status, problem = ask(port, "GET", "/healthz")
+    assert status == 503
+    assert "did no housekeeping" in problem
+
+
+def test_a_metrics_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("", free_port())) as taken:
+        port = taken.getsockname()[1]
+        given = {"SOVD_VAR_DIR": tmp_path, "WORKER_METRICS_PORT": port, "WEB_METRICS_PORT": port}
+        worker = (("manage.py", "runworker"), given)
+        web = (("-m", "daphne", "sovd.asgi:application"), given)
+        for name, ended in zip(("WORKER", "WEB"), run_all(worker, web), strict=True):
+            assert ended.exit_code == 1
+            assert ended.errors[-1].startswith(
+                f"sovd: will not start: {name}_METRICS_PORT={port} cannot be used"
+            )
 
 
 def test_close_codes_reach_the_client(site: Site) -> None:

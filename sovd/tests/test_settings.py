@@ -56,6 +56,7 @@ SHOW = (
         ("THROTTLE_COMMANDS", {"THROTTLE_COMMANDS": "0/min"}),
         ("THROTTLE_COMMANDS", {"THROTTLE_COMMANDS": "5/fortnight"}),
         ("TRUSTED_PROXIES", {"TRUSTED_PROXIES": "-1"}),
+        ("SECRET_KEY_FILE", PRODUCTION | {"SECRET_KEY": "", "SECRET_KEY_FILE": "/nowhere"}),
         ("SOVD_VAR_DIR", {"SOVD_VAR_DIR": "/dev/null/var"}),
     ],
 )
@@ -107,6 +108,16 @@ def test_production(tmp_path: Path) -> None:
     assert allowed_hosts == ["sovd.example.com", "localhost"]
     assert options["sslmode"] == "require"
     assert options["pool"]["max_size"] == 20
+
+
+def test_secrets_from_files(tmp_path: Path) -> None:
+    given = dict(PRODUCTION)
+    for name in ("SECRET_KEY", "DATABASE_URL"):
+        (tmp_path / name).write_text(given.pop(name) + "\n")
+        given[f"{name}_FILE"] = str(tmp_path / name)
+    _, secret_key, _, options = shown(run(*SHOW, **given))
+    assert secret_key == PRODUCTION["SECRET_KEY"]
+    assert "pool" in options
 
 
 LIMITS = (
@@ -175,13 +186,16 @@ def test_runworker_is_ours() -> None:
 
 
 def test_a_library_that_shows_its_stack_is_one_line() -> None:
+    """Of a server that is away; what else it shows is worth its lines."""
     code = (
-        "import django, logging; django.setup()\n"
+        "import django, logging, sys; django.setup()\n"
+        "log = logging.getLogger('channels_redis.pubsub')\n"
+        "try: open('/nowhere')\n"
+        "except OSError: log.exception('%s', 7)\n"
         "try: 1 / 0\n"
-        "except ZeroDivisionError: logging.getLogger('channels_redis.pubsub').exception('%s', 7)"
+        "except ZeroDivisionError: log.exception('%s', 8)"
     )
-    ended = run("-c", code, DJANGO_SETTINGS_MODULE="sovd.settings")
-    assert len(ended.errors) == 1
-    assert ended.errors[0].endswith(
-        "channels_redis.pubsub: 7 (ZeroDivisionError('division by zero'))"
-    )
+    away, bug, *stack = run("-c", code, DJANGO_SETTINGS_MODULE="sovd.settings").errors
+    assert "7 (FileNotFoundError(2, 'No such file or directory'))" in away
+    assert "ERROR" in bug.upper()
+    assert stack[-1] == "ZeroDivisionError: division by zero"

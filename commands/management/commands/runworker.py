@@ -4,10 +4,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from prometheus_client import start_http_server
 
-from commands.metrics import registry
-from commands.worker import Worker
+from commands import metrics_port, scrape
+from commands.threads import CONNECTION_LOST
+from commands.worker import Worker, worker_problem
 from sovd.start import refuse_unsafe
 from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
@@ -26,9 +26,11 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         refuse_unsafe()
-        if settings.WORKER_METRICS_PORT:
-            self._serve_metrics(settings.WORKER_METRICS_PORT)
-        asyncio.run(self._work(options["drain"]))
+        metrics_port.serve("WORKER_METRICS_PORT", scrape.page_of_processes, worker_problem)
+        try:
+            asyncio.run(self._work(options["drain"]))
+        except CONNECTION_LOST as error:
+            raise CommandError(f"The database does not answer: {str(error).strip()}") from error
 
     async def _work(self, drain: bool) -> None:
         worker = Worker(journalled(MockVehicle.from_settings()))
@@ -41,9 +43,3 @@ class Command(BaseCommand):
         self.stdout.flush()  # to a file or a pipe, too
         await worker.run()
         self.stdout.write("Worker stopped")
-
-    def _serve_metrics(self, port: int) -> None:
-        try:
-            start_http_server(port, registry=registry())
-        except OSError as error:
-            raise CommandError(f"WORKER_METRICS_PORT={port} cannot be served: {error}") from error

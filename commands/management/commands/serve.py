@@ -13,6 +13,7 @@ from twisted.internet import reactor
 from commands.worker import Worker
 from sovd.asgi import application
 from sovd.start import refuse_unsafe
+from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
 
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
             ready_callable=lambda: self._greet(host, port),
             verbosity=0,
         )
-        self._worker = Worker(MockVehicle.from_settings())
+        self._worker = Worker(journalled(MockVehicle.from_settings()))
         # callWhenRunning would call before the event loop runs, and Twisted swallow the error.
         reactor.callLater(0, self._start_worker)  # type: ignore[arg-type]
         server.run()
