@@ -99,6 +99,7 @@ REFUSALS = [
     "unavailable",
     "frame_too_large",
     "too_many_frames",
+    "too_many_streams",
 ]
 
 for status in TERMINAL:
