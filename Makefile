@@ -33,6 +33,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python -m dev.audit
 
 stack: .venv/installed-dev
 	@exec $(BIN)/python -m dev.stack --demo-users $(ARGS)

@@ -8,7 +8,7 @@ import json
 import sys
 
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 ENDED = {"completed", "failed", "timed_out", "cancelled", "expired"}
 FINAL_REFUSALS = {4400, 4401, 4404}
@@ -26,7 +26,7 @@ async def follow(base_url: str, token: str, command_id: str) -> int:
                     after, pause = max(after, frame["sequence_number"]), 0.5
                     if frame.get("status") in ENDED:
                         return 0
-        except (OSError, ConnectionClosed, InvalidStatus) as error:
+        except (OSError, ConnectionClosed, InvalidHandshake) as error:
             code = error.rcvd.code if isinstance(error, ConnectionClosed) and error.rcvd else None
             if code in FINAL_REFUSALS:
                 return 1

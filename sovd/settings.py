@@ -148,7 +148,7 @@ if not DEBUG and SECRET_KEY.lower().startswith(EXAMPLES):
     refuse("SECRET_KEY is an example; set it to at least 32 random characters")
 
 # What signs the tokens is not what signs the sessions: neither is worth anything for the other.
-TOKEN_SIGNING_KEY = text("TOKEN_SIGNING_KEY")
+TOKEN_SIGNING_KEY = secret("TOKEN_SIGNING_KEY")
 if TOKEN_SIGNING_KEY and len(TOKEN_SIGNING_KEY) < 32:
     refuse("TOKEN_SIGNING_KEY must have at least 32 random characters, or not be set")
 if not TOKEN_SIGNING_KEY:

@@ -50,13 +50,6 @@ POST api/v1/                                 404   404   404   404   404   404
 GET  api/schema/                             200   401   200   200   200   200
 GET  api/docs/                               200   401   200   200   200   200
 
-GET  healthz                                 200   200   200   200   200   200
-POST healthz                                 200   200   200   200   200   200
-GET  readyz                                  200   200   200   200   200   200
-POST readyz                                  200   200   200   200   200   200
-GET  metrics                                 200   200   200   200   200   200
-POST metrics                                 200   200   200   200   200   200
-
 GET  admin/                                  302   302   200   200   200   200
 POST admin/                                  302   302   200   200   200   200
 GET  admin/login/                            200   200   302   302   302   302

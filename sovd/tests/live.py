@@ -1,6 +1,7 @@
 """A running product, for tests that stand before it as its clients do."""
 
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ class Live(Site):
     def errors(self) -> list[str]:
         """What no request may bring about: tracebacks, and lines of level ERROR."""
         lines = self._log.read_text(errors="replace").splitlines()
-        return [line for line in lines if "Traceback" in line or " ERROR " in line]
+        return [line for line in lines if re.search(r"Traceback| ERROR |\"level\": ?\"error", line)]
 
     def logged(self) -> str:
         return self._log.read_text(errors="replace")
