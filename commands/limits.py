@@ -58,7 +58,7 @@ class CommandThrottle(DatabaseThrottle):
 
 
 class LogInThrottle(DatabaseThrottle):
-    """Attempts to log in, right or wrong, with one name from one address."""
+    """Attempts to log in with one name from one address, until one is right."""
 
     def get_rate(self) -> str | None:
         return settings.THROTTLE_LOGIN or None
@@ -74,6 +74,11 @@ class LogInThrottle(DatabaseThrottle):
             return True
         since = count.values_list("since", flat=True).first() or timezone.now()
         return self._refuse(timezone.now() - since)
+
+
+def forget_attempts(request: Request) -> None:
+    """Who knows the password is not guessing it."""
+    LogInCount.objects.filter(pk=_digest(request)).delete()
 
 
 def _digest(request: Request) -> str:

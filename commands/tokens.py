@@ -15,7 +15,7 @@ from rest_framework_simplejwt.tokens import RefreshToken, Token
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView, TokenViewBase
 
 from commands.authentication import ODD_CLAIMS
-from commands.limits import LogInThrottle
+from commands.limits import LogInThrottle, forget_attempts
 from commands.models import UsedToken
 
 
@@ -23,6 +23,11 @@ class LogInView(TokenObtainPairView):
     """An access token and a refresh token for a name and a password."""
 
     throttle_classes = [LogInThrottle]
+
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().post(request, *args, **kwargs)
+        forget_attempts(request)
+        return response
 
 
 class RefreshSerializer(TokenRefreshSerializer):
