@@ -245,6 +245,7 @@ def site(production: dict[str, object]) -> Iterator[Site]:
 
 def test_workers_come_and_go(production: dict[str, object], site: Site) -> None:
     own_port = free_port()
+    ended = metrics_at(site.port).get(DURATIONS, 0)
     with running("manage.py", "runworker", **production, WORKER_METRICS_PORT=own_port) as worker:
         site.follow(site.submit())
         until(lambda: metrics_at(site.port).get(COMPLETED) == 1)
@@ -252,7 +253,7 @@ def test_workers_come_and_go(production: dict[str, object], site: Site) -> None:
         assert ask(own_port, "GET", "/")[0] == 404
         for port in (site.port, own_port):
             samples = metrics_at(port)
-            assert (samples[COMPLETED], samples[DURATIONS]) == (1, 1)
+            assert (samples[COMPLETED], samples[DURATIONS] - ended) == (1, 1)
             assert samples["process_resident_memory_bytes"] > 0
         until(lambda: metrics_at(site.port)[CONNECTED] == len(VINS) - 1)
         check_sigterm_lets_finish(worker, site)
@@ -323,6 +324,7 @@ def test_close_codes_reach_the_client(site: Site) -> None:
     assert (told["error_code"], stream.close_code) == ("not_found", 4404)
 
 
+HEAD = "UPDATE commands_command SET last_sequence_number = 3000 WHERE command_id = %(id)s"
 LOG = """
 INSERT INTO commands_event (command_id, sequence_number, kind, payload)
 SELECT %(id)s, n, 'response', '{"response": {}, "is_final": false}' FROM generate_series(2, 3000) n
@@ -334,7 +336,7 @@ def test_a_client_that_is_busy_gets_all_the_same(production: dict[str, object], 
     command_id = site.submit(OFFLINE)
     with psycopg.connect(str(production["DATABASE_URL"])) as connection:
         connection.execute(LOG, {"id": command_id})
-        connection.execute("UPDATE commands_command SET last_sequence_number = 3000")
+        connection.execute(HEAD, {"id": command_id})
     assert site.cancel(command_id) == 200
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
