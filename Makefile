@@ -49,6 +49,8 @@ lock: .venv/python
 	@$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --no-header --generate-hashes --universal pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	@$(MAKE) --no-print-directory .venv/installed
+	$(BIN)/python -m dev.licences > docs/licences.md
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; %s is %s. Name another one: make PYTHON=python3.11" % (sys.executable, sys.version.split()[0]))'

@@ -89,5 +89,5 @@ http_protocol.WebRequest = StrictRequest
 # timer that may be as short as none, and then resets the connection: what was still on its way,
 # the last event among it, is lost.
 WebSocketProtocol.closeHandshakeTimeout = 10
-WebSocketProtocol.openHandshakeTimeout = 10  # in place of four to five: see OPEN_SECONDS
+WebSocketProtocol.openHandshakeTimeout = settings.HANDSHAKE_SECONDS
 server.HTTPFactory = StrictFactory

@@ -28,9 +28,6 @@ from commands.tickets import NotATicket, redeem
 
 logger = structlog.get_logger(__name__)
 
-OPEN_SECONDS = 5.0  # below the server's patience with a handshake, which ends without a word
-MAX_CLIENT_FRAME = 64 * 1024  # characters or bytes; what clients say is not read
-MAX_CLIENT_FRAMES_PER_MINUTE = 60
 
 # Besides 1000 only such as these: daphne does not send 1001 to 1015, and breaks off instead.
 FINISHED = 1000
@@ -97,7 +94,8 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def _open(self) -> Opening:
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
+            # Before the server loses its patience with the handshake, and ends it without a word.
+            async with asyncio.timeout(settings.HANDSHAKE_SECONDS / 2):
                 return await in_thread(open_stream, self.scope)
         except (DatabaseError, TimeoutError) as error:
             logger.warning("stream_not_opened", error=str(error).strip() or "no time")
@@ -107,11 +105,12 @@ class ResponseConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         now = asyncio.get_running_loop().time()
         self._heard = [*(then for then in self._heard if now - then < 60), now]
-        if len(text_data or bytes_data or "") > MAX_CLIENT_FRAME:
-            message = f"A frame of yours was larger than {MAX_CLIENT_FRAME} bytes. Send none."
+        most, at_once = settings.CLIENT_FRAMES_PER_MINUTE, settings.CLIENT_FRAME_BYTES
+        if len(text_data or bytes_data or "") > at_once:
+            message = f"A frame of yours was larger than {at_once} bytes. Send none."
             await self._break_off(Refusal(TOO_LARGE, "frame_too_large", message))
-        elif len(self._heard) > MAX_CLIENT_FRAMES_PER_MINUTE:
-            message = f"You sent over {MAX_CLIENT_FRAMES_PER_MINUTE} frames in a minute. Send none."
+        elif len(self._heard) > most:
+            message = f"You sent over {most} frames in a minute. Send none."
             await self._break_off(Refusal(TOO_MANY, "too_many_frames", message))
 
     async def _forward(self, opening: Opening) -> None:
