@@ -80,7 +80,8 @@ class StrictRequest(http_protocol.WebRequest):  # type: ignore[misc]
 class StrictFactory(http_protocol.HTTPFactory):  # type: ignore[misc]
     def __init__(self, *args: object) -> None:
         super().__init__(*args)
-        self.timeOut = settings.REQUEST_SECONDS  # of a connection on which nothing is said
+        # Of a connection on which nothing is said: one that has begun a request is told first.
+        self.timeOut = 2 * settings.REQUEST_SECONDS
 
 
 http_protocol.WebRequest = StrictRequest
