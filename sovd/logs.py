@@ -78,6 +78,7 @@ def configuration(readable: bool) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},  # `request_finished` says the rest
             "django.channels.server": {"level": "WARNING"},
             "daphne": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},  # four lines for each log-in
         },
     }
 

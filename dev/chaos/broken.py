@@ -6,6 +6,7 @@ python -m dev.chaos.broken VARIANT daphne …    or    … VARIANT manage.py run
 """
 
 import asyncio
+import math
 import os
 import runpy
 import sys
@@ -23,6 +24,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sovd.settings")
 django.setup()
 
 # As modules without types: what follows is not what they were made for.
+execution: Any = import_module("commands.execution")
 lifecycle: Any = import_module("commands.lifecycle")
 models: Any = import_module("commands.models")
 subscription: Any = import_module("commands.stream.subscription")
@@ -83,7 +85,11 @@ def claims_without_guard() -> None:
 
 @variant
 def writes_without_fence() -> None:
-    """Who has once claimed a command may write of it for ever."""
+    """Who has once claimed a command may write of it for ever, and does not look at the clock."""
+    begin = execution.Execution.__init__
+
+    def begin_for_ever(self: Any, command: Any, connector: Any, lease_ends: float) -> None:
+        begin(self, command, connector, math.inf)
 
     def anybody(command: Any) -> Any:
         row = models.Command.objects.filter(pk=command.pk)
@@ -93,6 +99,7 @@ def writes_without_fence() -> None:
     def held(commands: list[Any]) -> dict[Any, bool]:
         return {(command.pk, command.claim_token): False for command in commands}
 
+    execution.Execution.__init__ = begin_for_ever
     lifecycle._still = lifecycle._ours = anybody
     lifecycle.held = held
 
