@@ -91,7 +91,7 @@ class Count(NamedTuple):
 
 
 LOAD_SHARE = 0.5  # so much of what was ordered must be accepted, and of that be completed
-TAKEN_SHARE = 0.05  # so many claims may be lost to a machine that is too slow for its leases
+TAKEN_SHARE = 0.02  # so many claims may be lost to a machine that is too slow for its leases
 GRACE_SECONDS = 6.0  # so long a process feels that Postgres was away
 
 Rule = Callable[[Evidence], Iterable[str]]

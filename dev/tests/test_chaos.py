@@ -23,6 +23,9 @@ BROKEN = {
     "clears_the_bell_after_reading": "streams that stood still",
 }
 
+SEED = "89"  # pauses three workers beyond their leases
+SEEDS = {"never_renews": "3111"}  # leaves the slow worker alone, so that nothing else excuses it
+
 
 def campaign(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dev.chaos", *arguments]
@@ -40,8 +43,7 @@ def test_a_short_campaign() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", BROKEN)
 def test_a_broken_product_is_seen(variant: str) -> None:
-    """Of a seed that pauses three workers beyond their leases."""
-    arguments = ("--commands", "400", "--seconds", "40", "--seed", "89")
+    arguments = ("--commands", "400", "--seconds", "40", "--seed", SEEDS.get(variant, SEED))
     ended = campaign(*arguments, "--variant", variant)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     *_, found = ended.stdout.partition("\n\n")
