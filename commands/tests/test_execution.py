@@ -240,7 +240,6 @@ async def test_a_connector_that_blocks_costs_no_lease(operator: User, settings: 
     watching = asyncio.create_task(in_thread(outlives_its_lease, blocking, connector.may_go))
     task = asyncio.create_task(worker.run())
     await until(lambda: has_ended(blocking))
-    await asyncio.sleep(0)
     connector.may_answer.set()
     await until(lambda: has_ended(quiet))
     worker.stop()

@@ -11,11 +11,10 @@ from subprocess import Popen
 from typing import Any
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from sovd.tests.processes import SECONDS, running_to, until
-from sovd.tests.test_processes import SEED, Site
+from sovd.tests.test_processes import SEED, Site, own_database
 
 
 class Live(Site):
@@ -62,22 +61,10 @@ def _receive(connection: socket.socket) -> bytes:
         return b""
 
 
-@contextmanager
-def database(name: str) -> Iterator[str]:
-    url = urlsplit(os.environ["DATABASE_URL"])
-    name = f"sovd_{name}_{os.getpid()}"
-    with psycopg.connect(url.geturl(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield url._replace(path=f"/{name}").geturl()
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     directory = tmp_path_factory.mktemp("live")
-    with database("live") as database_url, (directory / "log").open("wb") as log:
+    with own_database("live") as database_url, (directory / "log").open("wb") as log:
         environment: dict[str, object] = {
             "DATABASE_URL": database_url,
             "REDIS_URL": urlsplit(os.environ["REDIS_URL"])._replace(path="/2").geturl(),

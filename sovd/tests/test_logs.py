@@ -90,7 +90,7 @@ def logging_to(log: Path, *command: str, **given: object) -> Iterator[Popen[byte
 
 @pytest.fixture
 def given(tmp_path: Path) -> Iterator[dict[str, object]]:
-    with own_database() as url:
+    with own_database("logs") as url:
         yield {
             "DATABASE_URL": url,
             "REDIS_URL": settings.REDIS_URL,

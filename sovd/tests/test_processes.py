@@ -203,7 +203,7 @@ def test_two_terminals_on_sqlite(var: Path) -> None:
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
     """The environment of the processes, on a database of their own."""
     redis_url = urlsplit(os.environ["REDIS_URL"])._replace(path="/1")
-    with own_database() as database_url:
+    with own_database("processes") as database_url:
         yield {
             "DATABASE_URL": database_url,
             "REDIS_URL": redis_url.geturl(),
@@ -216,9 +216,9 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, o
 
 
 @contextmanager
-def own_database() -> Iterator[str]:
+def own_database(name: str) -> Iterator[str]:
     url = urlsplit(os.environ["DATABASE_URL"])
-    name = f"sovd_processes_{os.getpid()}"
+    name = f"sovd_{name}_{os.getpid()}"
     with psycopg.connect(url.geturl(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         try:

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sovd.tests.live import database
 from sovd.tests.processes import Ended, run, run_all
+from sovd.tests.test_processes import own_database
 
 WORKER = ("manage.py", "runworker", "--drain")
 SERVE = ("-m", "daphne", "sovd.asgi:application")
@@ -28,7 +28,7 @@ DEPLOY = ("manage.py", "check", "--deploy", "--fail-level", "WARNING")
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
-    with database("start") as url:
+    with own_database("start") as url:
         yield {
             "DATABASE_URL": url,
             "REDIS_URL": urlsplit(os.environ["REDIS_URL"])._replace(path="/3").geturl(),
