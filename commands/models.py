@@ -45,6 +45,50 @@ def sees_all_commands(user: User | AnonymousUser) -> bool:
     return user.has_perm("commands.view_command")  # which is False for who is not active
 
 
+class StopReason(models.TextChoices):
+    CANCELLED = "cancelled"
+    FAILURES = "failures"
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def visible_to(self, user: User | AnonymousUser) -> BatchQuerySet:
+        """As for its commands."""
+        return self if sees_all_commands(user) else self.filter(submitted_by_id=user.pk)
+
+
+class Batch(models.Model):
+    """One command for many vehicles: a group of ordinary commands. See `commands/batches.py`."""
+
+    batch_id = models.UUIDField("batch ID", primary_key=True, default=uuid.uuid4)
+    command_name = models.CharField(max_length=64)
+    command_params = models.JSONField(default=dict, decoder=plain_json.Decoder)
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="batches", db_index=False
+    )
+    submitted_at = models.DateTimeField(db_default=Now())
+    vehicle_count = models.PositiveIntegerField()
+    stop_above_failed_percent = models.PositiveSmallIntegerField(null=True)  # of all its vehicles
+    stopped_at = models.DateTimeField(null=True)
+    stop_reason = models.CharField(max_length=9, choices=StopReason, blank=True)
+
+    objects: ClassVar[Any] = BatchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "batches"
+        ordering = ["-submitted_at", "-batch_id"]
+        permissions = [
+            ("send_unsafe_to_many", "Can send what must not run twice to many vehicles at once")
+        ]
+        indexes = [
+            # Read by the lists of the API, the console and the admin.
+            models.Index(name="batch_latest", fields=["-submitted_at"]),
+            models.Index(name="batch_latest_of_user", fields=["submitted_by", "-submitted_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.command_name} for {self.vehicle_count} vehicles"
+
+
 class CommandQuerySet(models.QuerySet["Command"]):
     def visible_to(self, user: User | AnonymousUser) -> CommandQuerySet:
         """Who sees what, the one rule: all with `view_command`, else what one submitted."""
@@ -95,6 +139,9 @@ class Command(models.Model):
         on_delete=models.PROTECT,
         related_name="commands",
         db_index=False,
+    )
+    batch = models.ForeignKey(
+        Batch, on_delete=models.PROTECT, null=True, related_name="commands", db_index=False
     )
     submitted_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
@@ -148,6 +195,16 @@ class Command(models.Model):
             models.Index(name="command_latest", fields=["-submitted_at"]),
             models.Index(name="command_latest_of_user", fields=["submitted_by", "-submitted_at"]),
             models.Index(name="command_latest_of_vehicle", fields=["vehicle", "-submitted_at"]),
+            # Read by a batch's page and by what stops it.
+            models.Index(
+                name="command_of_batch", fields=["batch", "status"], condition=~Q(batch=None)
+            ),
+            # Read by the timeline of a vehicle's trouble codes.
+            models.Index(
+                name="command_trouble_codes",
+                fields=["vehicle", "-submitted_at"],
+                condition=Q(command_name__in=["ReadDTC", "ClearDTC"], status=Status.COMPLETED),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -267,3 +324,38 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.sequence_number} of {self.command_id}"
+
+
+class Action(models.TextChoices):
+    SUBMIT = "submit"
+    CONFIRM = "confirm"
+    CANCEL = "cancel"
+    LOG_IN = "log_in", "Log in"
+    LOG_IN_FAILED = "log_in_failed", "Failed log-in"
+    LOG_OUT = "log_out", "Log out"
+    EXPORT = "export"
+
+
+class AuditEntry(models.Model):
+    """Who did what, when. Append-only; without foreign keys, so that it outlives what it names."""
+
+    at = models.DateTimeField(db_default=Now())
+    username = models.CharField(max_length=150)  # as it was typed, when a log-in failed
+    user_id = models.BigIntegerField("user ID", null=True)
+    action = models.CharField(max_length=16, choices=Action)
+    subject = models.CharField(max_length=100, blank=True)  # the ID of a command or batch
+    details = models.JSONField(default=dict, decoder=plain_json.Decoder)
+    address = models.GenericIPAddressField("IP address", null=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        ordering = ["-id"]
+        indexes = [
+            # Read by the search and the filters of the admin.
+            models.Index(name="audit_of_user", fields=["username", "-id"]),
+            models.Index(name="audit_of_action", fields=["action", "-id"]),
+            models.Index(name="audit_of_subject", fields=["subject", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.username}: {self.action} {self.subject}".strip()
