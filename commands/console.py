@@ -1,14 +1,92 @@
-"""The console's page."""
+"""The console's pages: shells, which their modules fill from the API.
+
+What a page is about must be there for whoever asks; what one may not see is a 404.
+"""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth.mixins import LoginRequiredMixin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
+from commands.models import Batch, Command
+from vehicles.models import Vehicle
 
-class ConsoleView(LoginRequiredMixin, TemplateView):
-    template_name = "console.html"
+
+class Page(LoginRequiredMixin, TemplateView):
+    """One page of the console."""
+
+
+class PageAbout(Page):
+    """Its address names one row of `rows()`."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        may_submit = self.request.user.has_perm("commands.add_command")
-        return super().get_context_data(can_submit=may_submit, **kwargs)
+        if not self.rows().filter(pk=kwargs["pk"]).exists():
+            raise Http404
+        return super().get_context_data(**kwargs)
+
+    def rows(self) -> QuerySet[Any]:
+        raise NotImplementedError
+
+
+class DashboardPage(Page):
+    template_name = "console/dashboard.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if command_id := _uuid(request.GET.get("command", "")):
+            return redirect("command", pk=command_id)  # as links to commands were once
+        return super().get(request, *args, **kwargs)
+
+
+class VehiclesPage(Page):
+    template_name = "console/vehicles.html"
+
+
+class VehiclePage(PageAbout):
+    template_name = "console/vehicle.html"
+
+    def rows(self) -> QuerySet[Any]:
+        vehicles: QuerySet[Any] = Vehicle.objects.all()
+        return vehicles
+
+
+class CommandsPage(Page):
+    template_name = "console/commands.html"
+
+
+class NewCommandPage(Page):
+    template_name = "console/workbench.html"
+
+
+class CommandPage(PageAbout):
+    template_name = "console/workbench.html"
+
+    def rows(self) -> QuerySet[Any]:
+        commands: QuerySet[Any] = Command.objects.visible_to(self.request.user)
+        return commands
+
+
+class BatchesPage(Page):
+    template_name = "console/batches.html"
+
+
+class NewBatchPage(Page):
+    template_name = "console/new_batch.html"
+
+
+class BatchPage(PageAbout):
+    template_name = "console/batch.html"
+
+    def rows(self) -> QuerySet[Any]:
+        batches: QuerySet[Any] = Batch.objects.visible_to(self.request.user)
+        return batches
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -6,7 +6,17 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
 from commands.api import CommandTypesView, CommandViewSet, StreamTicketsView
-from commands.console import ConsoleView
+from commands.console import (
+    BatchesPage,
+    BatchPage,
+    CommandPage,
+    CommandsPage,
+    DashboardPage,
+    NewBatchPage,
+    NewCommandPage,
+    VehiclePage,
+    VehiclesPage,
+)
 from commands.tokens import LogInView, LogOutView, RefreshView
 from sovd.errors import no_such_address
 from vehicles.api import VehicleViewSet
@@ -24,8 +34,19 @@ api: list[URLPattern | URLResolver] = [
     path("", include(router.urls)),
     re_path("", no_such_address),
 ]
+console: list[URLPattern | URLResolver] = [
+    path("", DashboardPage.as_view(), name="dashboard"),
+    path("vehicles/", VehiclesPage.as_view(), name="vehicles"),
+    path("vehicles/<uuid:pk>/", VehiclePage.as_view(), name="vehicle"),
+    path("commands/", CommandsPage.as_view(), name="commands"),
+    path("commands/new/", NewCommandPage.as_view(), name="new-command"),
+    path("commands/<uuid:pk>/", CommandPage.as_view(), name="command"),
+    path("batches/", BatchesPage.as_view(), name="batches"),
+    path("batches/new/", NewBatchPage.as_view(), name="new-batch"),
+    path("batches/<uuid:pk>/", BatchPage.as_view(), name="batch"),
+]
 urlpatterns = [
-    path("", ConsoleView.as_view(), name="console"),
+    path("", include(console)),
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),

@@ -35,8 +35,21 @@ export const getVehicle = (id) => get(`vehicles/${encodeURIComponent(id)}/`);
 export const listCommandTypes = () => get("command-types/");
 export const listCommands = (filters) => get("commands/", filters);
 export const getCommand = (id) => get(`commands/${encodeURIComponent(id)}/`);
-export const submitCommand = (command) => request("POST", `${ROOT}commands/`, command);
-export const cancelCommand = (id) => request("POST", `${ROOT}commands/${encodeURIComponent(id)}/cancel/`);
+export const getTroubleCodes = (id) => get(`vehicles/${encodeURIComponent(id)}/trouble-codes/`);
+export const cancelCommand = (id) => post(`commands/${encodeURIComponent(id)}/cancel/`);
+export const cancelCommands = (ids) => post("commands/cancel/", { command_ids: ids });
+export const exportAddress = (format, filters) => `${ROOT}commands/export/${queryOf([["format", format], ...filters])}`;
+export const getDashboard = () => get("dashboard/");
+export const listBatches = (filters) => get("batches/", filters);
+export const getBatch = (id) => get(`batches/${encodeURIComponent(id)}/`);
+export const listResults = (id, filters) => get(`batches/${encodeURIComponent(id)}/results/`, filters);
+export const cancelBatch = (id) => post(`batches/${encodeURIComponent(id)}/cancel/`);
+
+/** With the same `key` it may be sent again, and nothing runs twice. */
+export const submitCommand = (command, key) => post("commands/", command, { "Idempotency-Key": key });
+export const submitBatch = (batch, key) => post("batches/", batch, { "Idempotency-Key": key });
+
+export const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), String).join("-");
 
 /** A `next` link of a list. Only its path counts: behind a proxy it may carry another scheme or host. */
 export function getPage(link) {
@@ -46,17 +59,22 @@ export function getPage(link) {
 
 /** What opens the stream of one command, once, within seconds. */
 export async function getStreamTicket(id) {
-  return (await request("POST", `${ROOT}stream-tickets/`, { command_id: id })).ticket;
+  return (await post("stream-tickets/", { command_id: id })).ticket;
 }
 
-function get(path, filters = {}) {
-  const given = Object.entries(filters).filter(([, value]) => value);
-  const query = given.length ? `?${new URLSearchParams(given)}` : "";
-  return request("GET", ROOT + path + query);
+/** `filters`: an object, or pairs where a name may come more than once. */
+const get = (path, filters = {}) => request("GET", ROOT + path + queryOf(filters));
+
+const post = (path, body, headers = {}) => request("POST", ROOT + path, body, headers);
+
+function queryOf(filters) {
+  const pairs = Symbol.iterator in filters ? [...filters] : Object.entries(filters);
+  const given = pairs.filter(([, value]) => value);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
 }
 
-async function request(method, url, body) {
-  const response = await send(method, url, body);
+async function request(method, url, body, more) {
+  const response = await send(method, url, body, more);
   noteClock(response);
   const answer = await response.json().catch(() => null);
   if (response.ok && !response.redirected && answer !== null) return answer;
@@ -64,8 +82,8 @@ async function request(method, url, body) {
   throw announced(failure(response, answer));
 }
 
-async function send(method, url, body) {
-  const headers = { Accept: "application/json" };
+async function send(method, url, body, more) {
+  const headers = { Accept: "application/json", ...more };
   if (method !== "GET") headers["X-CSRFToken"] = document.querySelector("meta[name=csrf-token]").content;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   try {

@@ -1,11 +1,11 @@
 // The command that is being watched: its head (state, connection, time, cancel) and its answers.
 
-import { cancelCommand, getCommand, getStreamTicket, serverNow } from "./api.js";
+import { cancelCommand, getCommand, getStreamTicket, serverNow } from "../api.js";
 import { createAnswers } from "./answers.js";
-import { badge, duration, element, parameters, plain, submitter, time } from "./dom.js";
+import { badge, duration, element, parameters, plain, submitter, time } from "../dom.js";
 import { followCommand } from "./stream.js";
-import { connectionBadge, findVehicle, modelName } from "./vehicles.js";
-import { ENDED, STATUS_WORDS, connectionWords, explain, troubleWords } from "./words.js";
+import { connectionBadge, findVehicle, modelName } from "../vehicle.js";
+import { ENDED, STATUS_WORDS, connectionWords, explain, troubleWords } from "../words.js";
 
 const TICK_MS = 100;
 const SHORT_BREAK_MS = 1000;

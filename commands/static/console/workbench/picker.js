@@ -1,36 +1,11 @@
-// The vehicles that this page has met, and the list to choose one from.
+// The list to choose a vehicle from.
 
-import { getPage, getVehicle, listVehicles } from "./api.js";
-import { arrange, badge, element } from "./dom.js";
-import { VEHICLE_WORDS } from "./words.js";
+import { getPage, listVehicles } from "../api.js";
+import { arrange, element } from "../dom.js";
+import { connectionBadge, knownVehicle, modelName, remember } from "../vehicle.js";
 
 const SEARCH_PAUSE_MS = 250;
 const REFRESH_MS = 15_000;
-
-const known = new Map();
-
-function remember(vehicles) {
-  for (const vehicle of vehicles) known.set(vehicle.vehicle_id, vehicle);
-}
-
-/** The vehicle, asked for only once; null when it cannot be had. */
-export async function findVehicle(id) {
-  if (!known.has(id))
-    known.set(
-      id,
-      getVehicle(id).catch(() => forget(id)),
-    );
-  return known.get(id);
-}
-
-function forget(id) {
-  known.delete(id);
-  return null;
-}
-
-export const modelName = ({ make, model, year }) => [make, model, year].filter(Boolean).join(" ");
-
-export const connectionBadge = ({ connection_status: status }) => badge(status, VEHICLE_WORDS[status] ?? status);
 
 /**
  * root        holds the search field and the list
@@ -70,7 +45,7 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
     more.hidden = !next;
     if (shown.length === 0) say(search.value ? "No vehicle matches the search." : "There are no vehicles yet.");
     else say("");
-    if (known.has(chosenId)) onChoose(known.get(chosenId));
+    if (knownVehicle(chosenId)) onChoose(knownVehicle(chosenId));
   }
 
   function row(vehicle) {
@@ -95,9 +70,9 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
 
   function choose(id) {
     chosenId = id;
-    chosen.textContent = known.get(id).vin; // Its row may be scrolled or searched away.
+    chosen.textContent = knownVehicle(id).vin; // Its row may be scrolled or searched away.
     complain("");
-    onChoose(known.get(id));
+    onChoose(knownVehicle(id));
     rows.get(id).scrollIntoView({ block: "nearest" }); // The note about it may have made the list shorter.
   }
 

@@ -1,21 +1,21 @@
 // Wires the page: what is chosen, submitted and watched, and the address that says so.
 
-import { listCommandTypes, submitCommand } from "./api.js";
+import { listCommandTypes, newKey, submitCommand } from "../api.js";
 import { createComposer } from "./composer.js";
-import { time } from "./dom.js";
-import { createHistory } from "./history.js";
+import { time } from "../dom.js";
+import { createHistory } from "./recent.js";
 import { createLive } from "./live.js";
-import { createVehiclePicker } from "./vehicles.js";
+import { createVehiclePicker } from "./picker.js";
+import { viewer } from "../site.js";
 
 const byId = (id) => document.getElementById(id);
-const { username, canSubmit } = byId("console").dataset;
-const maySubmit = canSubmit === "true";
+const { username, canSubmit } = viewer;
 
-const live = createLive({ root: byId("live"), username, canCancel: maySubmit, onMove: moved });
+const live = createLive({ root: byId("live"), username, canCancel: canSubmit, onMove: moved });
 const history = createHistory({
   root: byId("history"),
   username,
-  filters: maySubmit ? { submitted_by: username } : {},
+  filters: canSubmit ? { submitted_by: username } : {},
   onOpen: (id) => navigate(id),
 });
 const picker = createVehiclePicker({
@@ -27,7 +27,7 @@ const composer = createComposer({ form: byId("composer"), picker, submit, onSubm
 
 async function submit(request) {
   try {
-    return await submitCommand(request);
+    return await submitCommand(request, newKey());
   } catch (error) {
     if (error.uncertain) {
       error.detail +=
@@ -50,7 +50,7 @@ function moved(command) {
 }
 
 function navigate(id, command = null) {
-  if (id !== live.shownId()) window.history.pushState(null, "", `?command=${encodeURIComponent(id)}`);
+  if (id !== live.shownId()) window.history.pushState(null, "", `/commands/${encodeURIComponent(id)}/`);
   show(id, command);
   bringIntoView(byId("live"));
 }
@@ -61,7 +61,8 @@ function show(id, command = null) {
   else live.close();
 }
 
-const showAddressed = () => show(new URLSearchParams(location.search).get("command"));
+const addressed = () => location.pathname.match(/^\/commands\/([0-9a-f-]{36})\/$/)?.[1] ?? null;
+const showAddressed = () => show(addressed());
 
 function bringIntoView(panel) {
   const { top } = panel.getBoundingClientRect();
@@ -76,10 +77,6 @@ function showVehicleNote(vehicle) {
 }
 
 window.addEventListener("popstate", showAddressed);
-window.addEventListener("signed-out", () => {
-  byId("signed-out-link").href = `/accounts/login/?next=${encodeURIComponent(location.pathname + location.search)}`;
-  byId("signed-out").hidden = false;
-});
 
 listCommandTypes().then(
   ({ results }) => composer.setTypes(results),

@@ -1,6 +1,6 @@
 // One field of the form for one parameter, made from its JSON Schema.
 
-import { button, element } from "./dom.js";
+import { button, element } from "../dom.js";
 
 /** check() complains beside the field and tells whether all is well; value() is undefined for nothing. */
 export function parameterField(name, schema, required) {

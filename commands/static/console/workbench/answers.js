@@ -1,8 +1,8 @@
 // The log of one command: a line for each step, a card for each answer.
 
-import { decoded } from "./decoders.js";
-import { arrange, element, plain, time } from "./dom.js";
-import { explain } from "./words.js";
+import { decoded } from "../decoders.js";
+import { arrange, element, plain, time } from "../dom.js";
+import { explain } from "../words.js";
 
 const END_PX = 48;
 

@@ -1,9 +1,9 @@
 // The recent commands, newest first; a click shows a command's stream again.
 
-import { getPage, listCommands } from "./api.js";
-import { arrange, badge, duration, element, parameters, plain, submitter, time } from "./dom.js";
-import { findVehicle } from "./vehicles.js";
-import { ENDED, STATUS_WORDS } from "./words.js";
+import { getPage, listCommands } from "../api.js";
+import { arrange, badge, duration, element, parameters, plain, submitter, time } from "../dom.js";
+import { findVehicle } from "../vehicle.js";
+import { ENDED, STATUS_WORDS } from "../words.js";
 
 const PAGE_SIZE = 15;
 const REFRESH_MS = 10_000;
@@ -60,7 +60,7 @@ export function createHistory({ root, username, filters, onOpen }) {
   }
 
   function newRow(id) {
-    const link = element("a", { href: `?command=${encodeURIComponent(id)}` });
+    const link = element("a", { href: `/commands/${encodeURIComponent(id)}/` });
     link.addEventListener("click", (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey) return; // A new tab or window is the browser's business.
       event.preventDefault();

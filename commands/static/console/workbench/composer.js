@@ -1,6 +1,6 @@
 // The form of a new command: its fields are made from the JSON Schema of the chosen command type.
 
-import { arrange, element } from "./dom.js";
+import { arrange, element } from "../dom.js";
 import { parameterField } from "./fields.js";
 
 /**
