@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from commands import events, lifecycle, trouble_codes
 from commands.models import Command, Event, Status
+from commands.threads import in_thread
 from commands.trouble_codes import MOST_ANSWERS, Clear, Origin, Read, TroubleCode, history_of
 from conftest import ClearDTC, ReadDTC, api, claim_one, drain, make_vehicle, submit
 from vehicles.models import Vehicle
@@ -46,7 +46,8 @@ def deed_of(number: int, drawn: Any) -> Read | Clear:
 
 def life_of(ecu: str, code: str, deeds: list[Read | Clear]) -> list[tuple[Any, ...]]:
     """(when, change, status, status before) of one trouble code."""
-    status, life = None, []
+    life: list[tuple[Any, ...]] = []
+    status: str | None = None
     for deed in deeds:
         before, change = status, ""
         if deed.ecu_address != ecu:
@@ -268,9 +269,9 @@ def test_only_what_was_completed(operator: User, vehicle: Vehicle) -> None:
 @pytest.mark.embedded
 async def test_what_the_mocked_vehicle_answers(operator: User, vehicle: Vehicle) -> None:
     for body in (ReadDTC, ClearDTC, ReadDTC):
-        await sync_to_async(submit)(operator, vehicle, body)
+        await in_thread(submit, operator, vehicle, body)
     await drain()
-    told = await sync_to_async(shown)(operator, vehicle)
+    told = await in_thread(shown, operator, vehicle)
     appeared = {each["dtc_code"] for each in told["timeline"] if each["change"] == "appeared"}
     cleared = {each["dtc_code"] for each in told["timeline"] if each["change"] == "cleared"}
     assert "P0420" in appeared == cleared
