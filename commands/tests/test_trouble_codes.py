@@ -346,7 +346,7 @@ def test_a_read_that_was_not_understood_lets_nothing_disappear(
     operator: User, vehicle: Vehicle
 ) -> None:
     read(operator, vehicle, dtc("P0420"))
-    for odd in (dtc({"code": "P0420"}), dtc("P0420", ecuAddress="0x18")):
+    for odd in (dtc({"code": "P0420"}), dtc("P0300", ecuAddress="0x18")):
         read(operator, vehicle, odd)
         assert codes(shown(operator, vehicle)) == ["P0420"]
     read(operator, vehicle)
