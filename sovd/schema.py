@@ -18,11 +18,13 @@ from rest_framework.exceptions import (
 
 from commands import idempotency
 from commands.api import Ended, MaySubmit
+from commands.batches import MOST_VEHICLES
 from commands.catalogue import COMMAND_TYPES
 from commands.events import ErrorFrame, ResponseFrame, StatusFrame
-from commands.models import TERMINAL, Command, ErrorCode, Status
+from commands.models import TERMINAL, ErrorCode, Status
 from sovd.errors import explain
 from sovd.exceptions import TooLarge, Unavailable
+from vehicles.models import ConnectionStatus
 
 Operation = dict[str, Any]
 
@@ -54,7 +56,7 @@ SAYS = {
     403: "The right for this is missing, or the session's CSRF token.",
     404: "There is none, or none that you may see.",
     406: "Only JSON is spoken here.",
-    409: "`already_ended`: the command can no longer be cancelled.",
+    409: "`already_ended`: it can no longer be cancelled.",
     413: "The body is too large.",
     415: "Bodies are JSON.",
     422: "`idempotency_key_reused`: this key was used for another payload.",
@@ -68,7 +70,7 @@ ERRORS: list[APIException] = [
     PermissionDenied(MaySubmit.message),
     NotFound(),
     NotAcceptable(),
-    Ended(Command(status=Status.COMPLETED)),
+    Ended(f"command is {Status.COMPLETED}"),
     TooLarge(),
     UnsupportedMediaType("text/plain"),
     idempotency.KeyReused(),
@@ -81,9 +83,18 @@ HEADERS = {401: WWW_AUTHENTICATE, 429: RETRY_AFTER, 503: RETRY_AFTER}
 
 SUBMIT = ("/api/v1/commands/", "post")
 CANCEL = ("/api/v1/commands/{command_id}/cancel/", "post")
+SUBMIT_BATCH = ("/api/v1/batches/", "post")
+CANCEL_BATCH = ("/api/v1/batches/{batch_id}/cancel/", "post")
 LOG_IN = ("/api/v1/token/", "post")
 TICKET = ("/api/v1/stream-tickets/", "post")
-ALSO = {SUBMIT: {422, 429}, CANCEL: {409}, LOG_IN: {401, 429}, TICKET: {404}}
+ALSO = {
+    SUBMIT: {422, 429},
+    CANCEL: {409},
+    SUBMIT_BATCH: {422, 429},
+    CANCEL_BATCH: {409},
+    LOG_IN: {401, 429},
+    TICKET: {404},
+}
 
 FIRST_TAGS = ["token", "vehicles", "command-types", "commands"]
 
@@ -111,6 +122,12 @@ SUMMARIES = {
     ("/api/v1/commands/{command_id}/", "get"): "Look at a command",
     ("/api/v1/commands/{command_id}/events/", "get"): "The event log of a command",
     ("/api/v1/commands/{command_id}/responses/", "get"): "What the vehicle answered",
+    ("/api/v1/commands/cancel/", "post"): "Cancel many commands",
+    SUBMIT_BATCH: "Send one command to many vehicles",
+    CANCEL_BATCH: "Cancel the rest of a batch",
+    (SUBMIT_BATCH[0], "get"): "List batches",
+    ("/api/v1/batches/{batch_id}/", "get"): "Look at a batch",
+    ("/api/v1/batches/{batch_id}/results/", "get"): "What each vehicle of a batch answered",
     ("/api/v1/dashboard/", "get"): "What is in flight, and the last hour",
     TICKET: "Get a ticket for a stream",
     LOG_IN: "Log in",
@@ -119,6 +136,40 @@ SUMMARIES = {
     ("/api/v1/vehicles/", "get"): "Find vehicles",
     ("/api/v1/vehicles/{vehicle_id}/", "get"): "Look at a vehicle",
     ("/api/v1/vehicles/{vehicle_id}/trouble-codes/", "get"): "The trouble codes of a vehicle",
+}
+CHOICE: dict[str, Any] = {
+    "vehicle_ids": {
+        "type": "array",
+        "items": {"type": "string", "format": "uuid"},
+        "minItems": 1,
+        "maxItems": MOST_VEHICLES,
+        "uniqueItems": True,
+    },
+    "vehicle_filter": {
+        "type": "object",
+        "description": "As the list of vehicles finds them; empty for all.",
+        "properties": {
+            "search": {"type": "string", "maxLength": 100},
+            "connection_status": {"type": "string", "enum": ["", *ConnectionStatus.values]},
+        },
+        "additionalProperties": False,
+    },
+    "vehicle_count": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MOST_VEHICLES,
+        "description": "How many vehicles you mean. If the choice has another number, nothing is "
+        "sent. Required for what is not safe to repeat.",
+    },
+}
+STOP = {
+    "stop_above_failed_percent": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "maximum": 100,
+        "description": "When more of its vehicles than this failed or timed out, the rest is "
+        "cancelled.",
+    }
 }
 
 STREAM = f"""
@@ -156,6 +207,7 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     schemas = result["components"]["schemas"]
     schemas["Error"] = ERROR
     schemas["Submission"] = {"oneOf": [_submission(name) for name in COMMAND_TYPES]}
+    schemas["BatchSubmission"] = {"oneOf": [_batch_submission(name) for name in COMMAND_TYPES]}
     for name, (frame, enums) in FRAMES.items():
         schemas[name] = _frame(frame, enums)
     for path, method, operation in _operations(result):
@@ -165,7 +217,8 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             operation["responses"].setdefault(str(code), _error(code))
         for parameter in operation.get("parameters", []):
             _may_be_empty(parameter)
-    _describe_submitting(result["paths"][SUBMIT[0]][SUBMIT[1]])
+    for (path, method), schema in ((SUBMIT, "Submission"), (SUBMIT_BATCH, "BatchSubmission")):
+        _describe_submitting(result["paths"][path][method], schema)
     result["tags"] = _tags(result)
     return result
 
@@ -223,11 +276,11 @@ def _example(error: APIException) -> Any:
 EXAMPLES = {error.status_code: _example(error) for error in ERRORS}
 
 
-def _describe_submitting(operation: Operation) -> None:
+def _describe_submitting(operation: Operation, schema: str) -> None:
     operation.setdefault("parameters", []).append(KEY)
     operation["responses"]["201"]["headers"] = REPLAYED
     content = operation["requestBody"]["content"]["application/json"]
-    content["schema"] = {"$ref": "#/components/schemas/Submission"}
+    content["schema"] = {"$ref": f"#/components/schemas/{schema}"}
 
 
 def _submission(name: str) -> dict[str, Any]:
@@ -243,6 +296,19 @@ def _submission(name: str) -> dict[str, Any]:
         },
         "required": ["vehicle_id", "command_name", "command_params"],
         "additionalProperties": False,
+    }
+
+
+def _batch_submission(name: str) -> dict[str, Any]:
+    one = _submission(name)
+    command = {key: one["properties"][key] for key in ("command_name", "command_params")}
+    is_unsafe = not COMMAND_TYPES[name].safe_to_repeat
+    required = [*command, *(["vehicle_count"] if is_unsafe else [])]
+    return {
+        **one,
+        "properties": command | CHOICE | STOP,
+        "required": required,
+        "oneOf": [{"required": ["vehicle_ids"]}, {"required": ["vehicle_filter"]}],
     }
 
 
