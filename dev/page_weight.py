@@ -2,7 +2,7 @@
 of a thousand answers stays smooth. FCP is the first contentful paint, the median of three visits;
 a long task is one that holds the page up for more than 50 ms."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 from typing import NamedTuple
@@ -50,37 +50,46 @@ def weigh(visiting: Visit, page: Page) -> Weight:
 
 
 def weigh_once(visiting: Visit, page: Page) -> Weight:
-    with watched_tab(visiting, page) as (tab, received):
-        return weight(tab, received)
+    with watched(visiting, page) as tab:
+        return tab.weight()
 
 
 def weigh_stream(visiting: Visit) -> Weight:
     (pending,) = [page for page in PAGES if page.name == "command-pending"]
-    sockets: list[WebSocket] = []
-    with watched_tab(visiting, pending, lambda socket: sockets.append(socket)) as (tab, received):
+    with watched(visiting, pending) as tab:
         visiting.site.do("pour", visiting.site.ids["pending"])
-        if not sockets[-1].is_closed():
-            sockets[-1].wait_for_event("close")
-        tab.wait_for_timeout(SETTLE_MS)
-        return weight(tab, received)
+        tab.wait_for_the_end_of_the_stream()
+        return tab.weight()
 
 
 @contextmanager
-def watched_tab(
-    visiting: Visit, page: Page, on_socket: Callable[[WebSocket], None] = lambda _: None
-) -> Iterator[tuple[Tab, Received]]:
+def watched(visiting: Visit, page: Page) -> Iterator["WatchedTab"]:
     with visiting.tab(page.who) as tab:
-        tab.add_init_script(WATCH)
-        tab.on("websocket", on_socket)
-        received = Received(tab)
+        watching = WatchedTab(tab)
         visiting.show(tab, page)
-        yield tab, received
+        yield watching
 
 
-def weight(tab: Tab, received: Received) -> Weight:
-    return Weight(
-        tab.evaluate(PAINT), received.total, len(received.sizes), tab.evaluate("window.longTasks")
-    )
+class WatchedTab:
+    def __init__(self, tab: Tab) -> None:
+        self._tab = tab
+        self._received = Received(tab)
+        self._sockets: list[WebSocket] = []
+        tab.add_init_script(WATCH)
+        tab.on("websocket", self._hear)
+
+    def _hear(self, socket: WebSocket) -> None:
+        self._sockets.append(socket)
+
+    def wait_for_the_end_of_the_stream(self) -> None:
+        if not self._sockets[-1].is_closed():
+            self._sockets[-1].wait_for_event("close")
+        self._tab.wait_for_timeout(SETTLE_MS)
+
+    def weight(self) -> Weight:
+        sizes = self._received.sizes
+        paint_ms, tasks = (self._tab.evaluate(script) for script in (PAINT, "window.longTasks"))
+        return Weight(paint_ms, sum(sizes.values()), len(sizes), tasks)
 
 
 if __name__ == "__main__":
