@@ -84,7 +84,7 @@ def furnished() -> dict[str, Any]:
         "many": make_answers(connected[1], [dtc(n) for n in range(MANY)]).pk,
         "hostile": make_answers(connected[2], HOSTILE_ANSWERS).pk,
         "failed": failed(connected[3]).pk,
-        "completed": played(submit(connected[4])).pk,
+        "completed": lately(played(submit(connected[4]))).pk,
         "running": running(connected[5]).pk,
     }
 
@@ -158,6 +158,11 @@ def put_back(command: Command, minutes: float, seconds: float) -> None:
     step = timedelta(seconds=seconds) / max(1, command.last_sequence_number - 1)
     at = ExpressionWrapper(begin + (F("sequence_number") - 1) * step, DateTimeField())
     command.events.update(created_at=at)
+
+
+def lately(command: Command) -> Command:
+    put_back(command, minutes=1, seconds=2.1)
+    return command
 
 
 def make_timeline(vehicle: Vehicle) -> Any:
