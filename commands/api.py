@@ -5,19 +5,21 @@ import django_filters
 from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, transaction
+from django.http import StreamingHttpResponse
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.generics import GenericAPIView, get_object_or_404
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from commands import audit, idempotency, lifecycle, tickets
+from commands import audit, export, idempotency, lifecycle, tickets
 from commands.catalogue import COMMAND_TYPES, CommandType
 from commands.events import (
     MAX_SEQUENCE_NUMBER,
@@ -37,6 +39,7 @@ from commands.models import (
     IdempotencyKey,
     Status,
 )
+from commands.search import matching
 from vehicles.models import Vehicle
 
 
@@ -132,9 +135,25 @@ IN_OUR_TIME = [
 ]
 
 
+class SeveralField(django_filters.fields.MultipleChoiceField):  # type: ignore[misc]
+    """An empty one is none, as for the other filters."""
+
+    def to_python(self, value: Any) -> list[str]:
+        return [text for text in super().to_python(value) if text]
+
+
+class SeveralFilter(django_filters.MultipleChoiceFilter):  # type: ignore[misc]
+    field_class = SeveralField
+
+
 class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
     vehicle_id = django_filters.UUIDFilter()
-    status = django_filters.ChoiceFilter(choices=Status.choices)
+    status = SeveralFilter(choices=Status.choices, method="filter_status")
+    search = django_filters.CharFilter(
+        method="filter_search",
+        max_length=100,
+        label="Part of the VIN, or the beginning of a command's ID",
+    )
     command_name = django_filters.CharFilter(max_length=64)
     submitted_by = django_filters.CharFilter(field_name="submitted_by__username", max_length=150)
     submitted_after = django_filters.IsoDateTimeFilter(
@@ -143,6 +162,14 @@ class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
     submitted_before = django_filters.IsoDateTimeFilter(
         field_name="submitted_at", lookup_expr="lt", validators=IN_OUR_TIME
     )
+
+    def filter_status(
+        self, commands: CommandQuerySet, name: str, values: list[str]
+    ) -> CommandQuerySet:
+        return commands.filter(status__in=values) if values else commands
+
+    def filter_search(self, commands: CommandQuerySet, name: str, value: str) -> CommandQuerySet:
+        return commands.filter(matching(value))
 
 
 class MaySubmit(BasePermission):
@@ -160,6 +187,7 @@ class Ended(APIException):
         super().__init__(f"The command is {command.status}; it can no longer be cancelled.")
 
 
+FORMAT = {"type": "string", "enum": list(export.KINDS), "default": "csv"}
 AFTER = {"type": "integer", "minimum": 0, "maximum": MAX_SEQUENCE_NUMBER, "default": 0}
 FRAME = {
     "anyOf": [
@@ -172,6 +200,18 @@ FRAMES = {
     "properties": {"results": {"type": "array", "items": FRAME}},
     "required": ["results"],
 }
+
+
+class AnyType(BaseContentNegotiation):
+    """What is sent is said by `format`, whatever is accepted. What is wrong is said in JSON."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        return renderers[0], renderers[0].media_type
 
 
 class CommandViewSet(
@@ -246,6 +286,35 @@ class CommandViewSet(
     def responses(self, request: Request, command_id: str) -> Response:
         """The vehicle's answers that count: those since the command was last claimed."""
         return _frames(self._log().answers_that_count().order_by("sequence_number"))
+
+    @extend_schema(
+        filters=True,
+        parameters=[OpenApiParameter("format", FORMAT)],
+        responses={(200, "text/csv"): str, (200, "application/jsonl"): str},
+    )
+    @action(
+        detail=False,
+        url_path="export",
+        pagination_class=None,
+        content_negotiation_class=AnyType,
+    )
+    def as_file(self, request: Request) -> StreamingHttpResponse:
+        """What the filters find, newest first, as a file: CSV or JSON Lines."""
+        kind = request.query_params.get("format", "csv")
+        if kind not in export.KINDS:
+            raise ValidationError({"format": [f"Must be one of: {', '.join(export.KINDS)}."]})
+        commands = cast(CommandQuerySet, self.filter_queryset(self.get_queryset()))
+        try:
+            rows = export.count(commands)
+        except export.TooMany as error:
+            raise ValidationError({"submitted_after": [str(error)]}) from error
+        filters = {
+            name: request.query_params.getlist(name)
+            for name in CommandFilter.base_filters
+            if name in request.query_params
+        }
+        audit.record(request, Action.EXPORT, format=kind, rows=rows, filters=filters)
+        return export.file_of(commands, kind)
 
     @extend_schema(request=None, responses={200: CommandSerializer, 202: CommandSerializer})
     @action(detail=True, methods=["post"])

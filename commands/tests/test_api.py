@@ -478,7 +478,7 @@ def queries(user: User, address: str, body: dict[str, Any] | None = None) -> int
 
 
 def test_queries_of_a_submission(operator: User, vehicle: Vehicle) -> None:
-    """The vehicle, BEGIN, the command, its event, COMMIT."""
+    """The vehicle, BEGIN, the command, its event, the audit's entry, COMMIT."""
     assert queries(operator, COMMANDS, {"vehicle_id": str(vehicle.pk), **ReadDTC}) == 9
 
 

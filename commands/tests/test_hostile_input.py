@@ -206,9 +206,11 @@ def test_forms_where_a_csrf_token_is_looked_for(operator: User, content_type: st
 
 LISTS = {
     COMMANDS: "vehicle_id status command_name submitted_by submitted_after submitted_before "
-    "ordering page_size cursor format",
+    "search ordering page_size cursor format",
     VEHICLES: "connection_status search ordering page_size cursor format",
     f"{COMMANDS}COMMAND/events/": "after",
+    f"{COMMANDS}export/": "vehicle_id status command_name submitted_by submitted_after "
+    "submitted_before search format",
 }
 NASTY = [
     "",
@@ -391,6 +393,7 @@ PLACES = [
     TOKEN,
     "/api/v1/token/refresh/",
     "/api/v1/command-types/",
+    f"{COMMANDS}export/",
     TICKETS,
     "/accounts/login/",
     "/api/schema/",

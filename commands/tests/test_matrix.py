@@ -41,6 +41,7 @@ GET  api/v1/vehicles/                        401   401   200   200   200   200
 GET  api/v1/vehicles/{vehicle_id}/           401   401   200   200   200   200
 GET  api/v1/commands/                        401   401   200   200   200   200
 POST api/v1/commands/                        401   401   201   201   403   201
+GET  api/v1/commands/export/                 401   401   200   200   200   200
 GET  api/v1/commands/{command_id}/           401   401   404   200   200   200
 POST api/v1/commands/{command_id}/cancel/    401   401   404   200   403   409
 GET  api/v1/commands/{command_id}/events/    401   401   404   200   200   200
