@@ -85,8 +85,10 @@ async def _written(
 
 def _page(commands: CommandQuerySet, last: Command | None) -> list[Command]:
     if last:
-        beyond = Q(submitted_at__lt=last.submitted_at) | Q(command_id__lt=last.pk)
-        commands = commands.filter(beyond, submitted_at__lte=last.submitted_at)
+        # As it is stored: SQLite keeps milliseconds, and compares texts.
+        then = Command.objects.filter(pk=last.pk).values("submitted_at")
+        beyond = Q(submitted_at__lt=then) | Q(command_id__lt=last.pk)
+        commands = commands.filter(beyond, submitted_at__lte=then)
     in_order = commands.order_by("-submitted_at", "-command_id")
     return list(in_order.select_related("vehicle", "submitted_by")[:PAGE])
 
