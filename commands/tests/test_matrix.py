@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-from commands.models import Command
+from commands.models import AuditEntry, Batch, Command
 from commands.threads import in_thread
 from conftest import WAIT_SECONDS, ReadDTC, make_user, make_vehicle, submit, token_of
 from sovd.asgi import application, websocket_urlpatterns
@@ -92,6 +92,26 @@ GET  admin/commands/event/{id}/delete/       302   302   403   403   403   403
 POST admin/commands/event/{id}/delete/       302   302   403   403   403   403
 GET  admin/commands/event/{id}/change/       302   302   302   200   200   200
 POST admin/commands/event/{id}/change/       302   302   403   403   403   403
+GET  admin/commands/batch/                   302   302   200   200   200   200
+POST admin/commands/batch/                   302   302   200   200   200   200
+GET  admin/commands/batch/add/               302   302   403   403   403   403
+POST admin/commands/batch/add/               302   302   403   403   403   403
+GET  admin/commands/batch/{id}/history/      302   302   302   200   200   200
+POST admin/commands/batch/{id}/history/      302   302   302   200   200   200
+GET  admin/commands/batch/{id}/delete/       302   302   403   403   403   403
+POST admin/commands/batch/{id}/delete/       302   302   403   403   403   403
+GET  admin/commands/batch/{id}/change/       302   302   302   200   200   200
+POST admin/commands/batch/{id}/change/       302   302   403   403   403   403
+GET  admin/commands/auditentry/              302   302   403   403   403   200
+POST admin/commands/auditentry/              302   302   403   403   403   200
+GET  admin/commands/auditentry/add/          302   302   403   403   403   403
+POST admin/commands/auditentry/add/          302   302   403   403   403   403
+GET  admin/commands/auditentry/{id}/history/ 302   302   403   403   403   200
+POST admin/commands/auditentry/{id}/history/ 302   302   403   403   403   200
+GET  admin/commands/auditentry/{id}/delete/  302   302   403   403   403   403
+POST admin/commands/auditentry/{id}/delete/  302   302   403   403   403   403
+GET  admin/commands/auditentry/{id}/change/  302   302   403   403   403   200
+POST admin/commands/auditentry/{id}/change/  302   302   403   403   403   403
 
 GET  admin/vehicles/vehicle/                 302   302   403   403   200   200
 POST admin/vehicles/vehicle/                 302   302   403   403   200   200
@@ -221,7 +241,12 @@ def address_of(route: str, command: Command) -> str:
     """With the ids of things that are there."""
     group, _ = Group.objects.get_or_create(name="A group")
     user, _ = User.objects.get_or_create(username="somebody")
+    batch, _ = Batch.objects.get_or_create(
+        command_name="ReadDTC", submitted_by=command.submitted_by, vehicle_count=1
+    )
     ids = {
+        "admin/commands/auditentry": AuditEntry.objects.latest("id").pk,
+        "admin/commands/batch": batch.pk,
         "admin/commands/command": command.pk,
         "admin/commands/event": command.events.values_list("pk", flat=True)[0],
         "admin/vehicles/vehicle": command.vehicle_id,
