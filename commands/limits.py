@@ -13,8 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
@@ -102,19 +101,3 @@ def _address(text: str) -> str | None:
         return str(ip_address(text.strip().partition("%")[0]))
     except ValueError:
         return None
-
-
-# --- For django-axes, which watches the log-in pages
-
-
-def is_of_the_api(request: HttpRequest, credentials: Any) -> bool:
-    """There LogInThrottle counts."""
-    return request.path.startswith("/api/")
-
-
-def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The answer to who failed too often."""
-    seconds = math.ceil(settings.AXES_COOLOFF_TIME.total_seconds())
-    page = render(request, "429.html", {"seconds": seconds}, status=429)
-    page["Retry-After"] = str(seconds)
-    return page

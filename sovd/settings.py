@@ -389,14 +389,15 @@ if AXES_ENABLED:
     failures, _, unit = THROTTLE_LOGIN.partition("/")
     AXES_FAILURE_LIMIT = int(failures)
     AXES_COOLOFF_TIME = timedelta(seconds={"s": 1, "m": 60, "h": 3600, "d": 86400}[unit[0]])
+AXES_HANDLER = "commands.lock_out.Handler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
-AXES_WHITELIST_CALLABLE = "commands.limits.is_of_the_api"
-AXES_LOCKOUT_CALLABLE = "commands.limits.locked_out"
+AXES_WHITELIST_CALLABLE = "commands.lock_out.is_of_the_api"
+AXES_LOCKOUT_CALLABLE = "commands.lock_out.answer"
 AXES_CLIENT_IP_CALLABLE = "commands.limits.client_address"
 
 # --- Commands, vehicles, worker

@@ -27,7 +27,9 @@ ROLES = ["anonymous", "inactive", "stranger", "owner", "viewer", "admin"]
 RULES = """
                                              anon  inact strng owner viewr admin
 GET  /                                       302   302   200   200   200   200
-GET  accounts/login/                         200   200   200   200   200   200
+GET  favicon.ico                             302   302   302   302   302   302
+POST favicon.ico                             302   302   302   302   302   302
+GET  accounts/login/                         200   200   302   302   302   302
 POST accounts/login/                         200   200   200   200   200   200
 PUT  accounts/login/                         200   200   200   200   200   200
 POST accounts/logout/                        302   302   302   302   302   302
@@ -53,8 +55,8 @@ GET  api/docs/                               200   401   200   200   200   200
 
 GET  admin/                                  302   302   200   200   200   200
 POST admin/                                  302   302   200   200   200   200
-GET  admin/login/                            200   200   302   302   302   302
-POST admin/login/                            200   200   200   200   200   200
+GET  admin/login/                            302   302   302   302   302   302
+POST admin/login/                            302   302   302   302   302   302
 GET  admin/logout/                           302   302   405   405   405   405
 POST admin/logout/                           302   302   302   302   302   302
 GET  admin/password_change/                  302   302   200   200   200   200
