@@ -3,7 +3,7 @@ sees what. Commands can also be cancelled there and exported."""
 
 import json
 from collections import Counter
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django import forms
@@ -41,6 +41,7 @@ MOST_CANCELLED = 1_000  # at once
 
 admin.site.site_header = admin.site.site_title = "SOVD command console"
 admin.site.index_title = "Administration"
+admin.site.enable_nav_sidebar = False  # its place is the tables'
 
 
 def as_json(value: Any) -> str:
@@ -76,7 +77,9 @@ class BigTable(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count the whole table
     list_per_page = 50
+    sortable_by: ClassVar[Any] = []  # what has no index would be sorted as a whole
 
     class Media:
         css = {"all": ["commands/admin.css"]}
@@ -126,6 +129,7 @@ class CommandAdmin(BigTable):
         "submitted_by",
         "live",
     ]
+    sortable_by = ["submitted_at"]
     list_select_related = ["vehicle", "submitted_by"]
     search_fields = ["command_id"]  # that there is a field to type in: `found` says what it finds
     search_help_text = "A command's ID or its beginning, part of a VIN, or a user's whole name"
