@@ -4,7 +4,7 @@ from typing import Any, cast
 import django_filters
 from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from commands import idempotency, lifecycle, tickets
+from commands import audit, idempotency, lifecycle, tickets
 from commands.catalogue import COMMAND_TYPES, CommandType
 from commands.events import (
     MAX_SEQUENCE_NUMBER,
@@ -29,6 +29,7 @@ from commands.events import (
 )
 from commands.limits import CommandThrottle
 from commands.models import (
+    Action,
     Command,
     CommandQuerySet,
     ErrorCode,
@@ -57,9 +58,19 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+WRONG_CONFIRMATION = (
+    "Not the last six characters of this vehicle's VIN. Look whether it is the one you mean."
+)
+
+
 class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
     vehicle_id = serializers.UUIDField()
     command_params = serializers.DictField(default=dict)
+    confirmation = serializers.CharField(
+        write_only=True,
+        required=False,
+        help_text="The last six characters of the vehicle's VIN: that it is the one you mean.",
+    )
     error_code = serializers.ChoiceField(ErrorCode.choices, allow_blank=True, read_only=True)
     submitted_by = serializers.CharField(source="submitted_by.username", read_only=True)
 
@@ -70,6 +81,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
             "vehicle_id",
             "command_name",
             "command_params",
+            "confirmation",
             "status",
             "error_code",
             "error_message",
@@ -80,7 +92,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
             "expires_at",
             "last_sequence_number",
         ]
-        read_only_fields = [*fields[:1], *fields[4:]]
+        read_only_fields = [*fields[:1], *fields[5:]]
 
     def validate_vehicle_id(self, value: Any) -> Vehicle:
         vehicle: Vehicle | None = Vehicle.objects.filter(pk=value).first()
@@ -97,6 +109,9 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
         errors = COMMAND_TYPES[attrs["command_name"]].errors(attrs["command_params"])
         if errors:
             raise ValidationError({"command_params": errors})
+        expected = attrs["vehicle_id"].vin[-6:]
+        if attrs.get("confirmation", expected).upper() != expected:
+            raise ValidationError({"confirmation": [WRONG_CONFIRMATION]})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Command:
@@ -202,12 +217,20 @@ class CommandViewSet(
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
-            serializer.save(key=key)
+            self._submit(request, serializer, key)
         except IntegrityError:
             if repeated := self._repeated(key):  # the same request was faster on another connection
                 return repeated
             raise
         return Response(serializer.data, status.HTTP_201_CREATED)
+
+    @transaction.atomic
+    def _submit(self, request: Request, serializer: Any, key: IdempotencyKey | None) -> None:
+        command = serializer.save(key=key)
+        about = {"command_name": command.command_name, "vin": command.vehicle.vin}
+        audit.record(request, Action.SUBMIT, command.pk, **about)
+        if "confirmation" in serializer.validated_data:
+            audit.record(request, Action.CONFIRM, command.pk, **about)
 
     @extend_schema(
         responses={200: FRAMES},
@@ -230,7 +253,9 @@ class CommandViewSet(
         """200: it was pending and is cancelled. 202: it is running and was asked to stop."""
         command = self.get_object()
         try:
-            cancelled = lifecycle.cancel(command)
+            with transaction.atomic():
+                cancelled = lifecycle.cancel(command)
+                audit.record(request, Action.CANCEL, command.pk)
         except lifecycle.AlreadyEnded as error:
             raise Ended(command) from error
         command.refresh_from_db()

@@ -73,7 +73,7 @@ def submit(
 ) -> Command:
     """Raises IntegrityError if another command has this key: of two at once one is made."""
     expires = timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # all or nothing, also within what a caller adds
         command = Command.objects.create(
             vehicle=vehicle,
             command_name=command_name,

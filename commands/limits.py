@@ -89,14 +89,19 @@ def _digest(request: Request) -> str:
 
 def client_address(request: HttpRequest | Request) -> str | None:
     """Of the client, as the last of the TRUSTED_PROXIES tells it; without any, of the socket."""
-    own: str | None = request.META.get("REMOTE_ADDR") or None
+    own = _address(request.META.get("REMOTE_ADDR") or "")
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     if not 0 < settings.TRUSTED_PROXIES <= len(hops):
         return own
+    return _address(hops[-settings.TRUSTED_PROXIES]) or own
+
+
+def _address(text: str) -> str | None:
+    """Without the zone of such as fe80::1%eth0, which Postgres does not take for an address."""
     try:
-        return str(ip_address(hops[-settings.TRUSTED_PROXIES].strip()))
+        return str(ip_address(text.strip().partition("%")[0]))
     except ValueError:
-        return own
+        return None
 
 
 # --- For django-axes, which watches the log-in pages

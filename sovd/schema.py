@@ -80,6 +80,14 @@ REPLAYED = {
     }
 }
 
+CONFIRMATION = {
+    "type": "string",
+    "description": "The last six characters of the vehicle's VIN: that it is the one you mean.",
+    "minLength": 6,
+    "maxLength": 6,
+    "examples": ["000101"],
+}
+
 STREAM = f"""
 `ws(s)://<host>/ws/responses/{{command_id}}?token=<access token>[&after=N]` sends the events of one
 command, those of the past first, and closes after the last. Programs may send the token as
@@ -174,6 +182,7 @@ def _submission(name: str) -> dict[str, Any]:
             "vehicle_id": {"type": "string", "format": "uuid"},
             "command_name": {"type": "string", "enum": [name]},
             "command_params": params,
+            "confirmation": CONFIRMATION,
         },
         "required": ["vehicle_id", "command_name", "command_params"],
         "additionalProperties": False,
