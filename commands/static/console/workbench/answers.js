@@ -1,52 +1,91 @@
 // The log of one command: a line for each step, a card for each answer.
 
 import { decoded } from "../decoders.js";
-import { arrange, element, plain, time } from "../dom.js";
-import { explain } from "../words.js";
+import { element, plain, time } from "../dom.js";
+import { explain, isToldByServer } from "../words.js";
 
 const END_PX = 48;
+const WORK_MS = 8; // of each picture: a thousand answers at once must not hold up a click
+const FEW = 5;
 
-/** show(frame) appends one event to the list in `log`, which scrolls; clear() starts over. */
-export function createAnswers(log) {
+/**
+ * log      scrolls, and holds the list
+ * onDrawn  after each drawing: how many answers count, and the lines that are new, as text
+ *
+ * show(frame) adds one event; clear() starts over.
+ */
+export function createAnswers(log, onDrawn) {
   const list = log.querySelector("ol");
-  const end = stickToEnd(log);
+  const end = stickToEnd(log, list);
+  const waiting = [];
+  let request = null;
   let startedOnce = false;
+  let counting = 0;
+
+  function draw() {
+    request = null;
+    const until = performance.now() + WORK_MS;
+    const appears = waiting.length <= FEW;
+    const lines = [];
+    let drawn = 0;
+    while (drawn < waiting.length && performance.now() < until) lines.push(append(waiting[drawn++], appears));
+    waiting.splice(0, drawn);
+    if (waiting.length) request = requestAnimationFrame(draw);
+    onDrawn(counting, lines.map(spoken));
+  }
+
+  function append(frame, appears) {
+    if (startedOnce && frame.status === "pending") giveBack();
+    if (frame.event === "response") counting += 1;
+    const line = entry(frame, startedOnce);
+    line.classList.toggle("appears", appears);
+    startedOnce ||= frame.status === "in_progress";
+    list.append(line);
+    return line;
+  }
+
+  function giveBack() {
+    supersede(list);
+    counting = 0;
+  }
+
   return {
     clear() {
+      cancelAnimationFrame(request);
+      request = null;
+      waiting.length = counting = 0;
       startedOnce = false;
       end.stick();
-      arrange(list, []);
+      list.replaceChildren();
     },
     show(frame) {
-      const givenBack = startedOnce && frame.status === "pending";
-      if (givenBack) supersede(list);
-      list.append(entry(frame, startedOnce));
-      startedOnce ||= frame.status === "in_progress";
-      end.keep();
+      waiting.push(frame);
+      request ??= requestAnimationFrame(draw);
     },
   };
 }
 
 /** Keeps the end of `log` in view until somebody scrolls up. */
-function stickToEnd(log) {
+function stickToEnd(log, list) {
   let sticking = true;
   let lastTop = 0;
-  let request = null;
   log.addEventListener("scroll", () => {
     const nearEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
     // Only going up leaves the end: answers may have come since the page itself scrolled there.
     sticking = nearEnd || (sticking && log.scrollTop >= lastTop);
     lastTop = log.scrollTop;
   });
-  // Once per picture, not per answer: asking for a height lays the whole log out again.
-  const scroll = () => {
-    request = null;
+  // After the layout, where the height is known: asking for it per answer would lay out everything again.
+  new ResizeObserver(() => {
     if (sticking) log.scrollTop = log.scrollHeight;
-  };
-  return {
-    stick: () => (sticking = true),
-    keep: () => (request ??= requestAnimationFrame(scroll)),
-  };
+  }).observe(list);
+  return { stick: () => (sticking = true) };
+}
+
+/** A line as it is read aloud. */
+function spoken(line) {
+  const head = line.querySelector(".decoded-head, .entry-body p");
+  return head ? [...head.childNodes].map((node) => node.textContent.trim()).join(" ") : "An answer as JSON.";
 }
 
 function supersede(list) {
@@ -100,9 +139,11 @@ function stepWords(status, startedOnce) {
 }
 
 function failure({ error_code: code, error_message: message }) {
-  const [what, toDo] = explain(code);
+  const text = plain(message ?? "");
+  const [what, toDo] = explain(code, text);
+  const detail = !isToldByServer(code) && text;
   return [
     element("p", {}, element("strong", {}, what), " ", toDo),
-    element("p", { class: "muted" }, element("code", {}, plain(code)), message ? ` ${plain(message)}` : null),
+    element("p", { class: "muted" }, element("code", {}, plain(code)), detail ? ` ${detail}` : null),
   ];
 }
