@@ -5,7 +5,7 @@ import { element, plain, time } from "../dom.js";
 import { explain, isToldByServer } from "../words.js";
 
 const END_PX = 48;
-const WORK_MS = 8; // of each picture: a thousand answers at once must not hold up a click
+const WORK_MS = 3; // of each picture: a thousand answers at once must not hold up a click
 const FEW = 5;
 
 /**
