@@ -37,7 +37,7 @@ const ERRORS = {
   ],
   vehicle_timeout: [
     "The vehicle did not answer in time.",
-    "It may have carried out the command all the same: look at its state before you submit it again.",
+    "The vehicle may have carried it out all the same: look at its state before you submit it again.",
   ],
   expired: [
     "The command expired before a worker could send it.",
