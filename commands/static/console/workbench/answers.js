@@ -5,7 +5,10 @@ import { element, plain, time } from "../dom.js";
 import { explain, isToldByServer } from "../words.js";
 
 const END_PX = 48;
-const WORK_MS = 3; // of each picture: a thousand answers at once must not hold up a click
+const AT_ONCE = 12; // new lines in one picture: a thousand answers must not hold up a click
+const AT_ONCE_UNSEEN = 200; // where no picture is made, in the background
+const UNSEEN_AFTER_MS = 1000;
+const TOGETHER = 50; // lines in one list: a browser looks after each list that is out of sight, in every picture
 const FEW = 5;
 
 /**
@@ -15,22 +18,17 @@ const FEW = 5;
  * show(frame) adds one event; clear() starts over.
  */
 export function createAnswers(log, onDrawn) {
-  const list = log.querySelector("ol");
+  const list = log.querySelector(".entries");
   const end = stickToEnd(log, list);
   const waiting = [];
-  let request = null;
+  let unschedule = null;
   let startedOnce = false;
   let counting = 0;
 
-  function draw() {
-    request = null;
-    const until = performance.now() + WORK_MS;
+  function draw(most) {
     const appears = waiting.length <= FEW;
-    const lines = [];
-    let drawn = 0;
-    while (drawn < waiting.length && performance.now() < until) lines.push(append(waiting[drawn++], appears));
-    waiting.splice(0, drawn);
-    if (waiting.length) request = requestAnimationFrame(draw);
+    const lines = waiting.splice(0, most).map((frame) => append(frame, appears));
+    unschedule = waiting.length ? schedule(draw) : null;
     onDrawn(counting, lines.map(spoken));
   }
 
@@ -40,7 +38,7 @@ export function createAnswers(log, onDrawn) {
     const line = entry(frame, startedOnce);
     line.classList.toggle("appears", appears);
     startedOnce ||= frame.status === "in_progress";
-    list.append(line);
+    place(list).append(line);
     return line;
   }
 
@@ -51,8 +49,8 @@ export function createAnswers(log, onDrawn) {
 
   return {
     clear() {
-      cancelAnimationFrame(request);
-      request = null;
+      unschedule?.();
+      unschedule = null;
       waiting.length = counting = 0;
       startedOnce = false;
       end.stick();
@@ -60,9 +58,24 @@ export function createAnswers(log, onDrawn) {
     },
     show(frame) {
       waiting.push(frame);
-      request ??= requestAnimationFrame(draw);
+      unschedule ??= schedule(draw);
     },
   };
+}
+
+/** Draws with the next picture, or after a while without one. Returns what calls it off. */
+function schedule(draw) {
+  const cancel = () => {
+    cancelAnimationFrame(request);
+    clearTimeout(timer);
+  };
+  const drawNow = (most) => {
+    cancel();
+    draw(most);
+  };
+  const request = requestAnimationFrame(() => drawNow(AT_ONCE));
+  const timer = setTimeout(() => drawNow(AT_ONCE_UNSEEN), UNSEEN_AFTER_MS);
+  return cancel;
 }
 
 /** Keeps the end of `log` in view until somebody scrolls up. */
@@ -86,6 +99,14 @@ function stickToEnd(log, list) {
 function spoken(line) {
   const head = line.querySelector(".decoded-head, .entry-body p");
   return head ? [...head.childNodes].map((node) => node.textContent.trim()).join(" ") : "An answer as JSON.";
+}
+
+/** Where the next line goes. Only a full list has the height of its own that lets a browser leave it out of the layout. */
+function place(list) {
+  const last = list.lastElementChild;
+  if (last && last.childElementCount < TOGETHER) return last;
+  last?.classList.add("full");
+  return list.appendChild(element("ol", { class: "lines" }));
 }
 
 function supersede(list) {
