@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
+from commands.batches import MOST_VEHICLES
 from commands.models import Batch, Command
 from vehicles.models import Vehicle
 
@@ -75,6 +76,7 @@ class BatchesPage(Page):
 
 class NewBatchPage(Page):
     template_name = "console/new_batch.html"
+    extra_context = {"most_vehicles": MOST_VEHICLES}
 
 
 class BatchPage(PageAbout):
