@@ -10,10 +10,11 @@ export function alignNumbers(table, heading, results) {
   const numbers = [...table.querySelectorAll("[data-number]")];
   const digits = Math.max(0, ...numbers.map((node) => fraction(node.dataset.number).length));
   for (const node of numbers) setText(node, kind ? padded(node.dataset.number, digits) : node.dataset.number);
+  table.style.setProperty("--longest", `${Math.max(0, ...numbers.map((node) => node.textContent.length))}ch`);
 }
 
 function commonKind(results) {
-  const readings = results.filter(({ answers, error_code: code }) => answers?.length && !code).map(reading);
+  const readings = results.filter(({ status }) => status === "completed").map(reading);
   const kinds = new Set(readings.map((read) => read && `${read.name}${read.unit && `, ${read.unit}`}`));
   const [kind] = kinds;
   return kinds.size === 1 ? kind : null;

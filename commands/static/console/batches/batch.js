@@ -96,9 +96,9 @@ function drawCounts() {
   if (!group.hasChildNodes()) group.append(...["", ...STATUSES].map(filterButton));
   for (const button of group.children) {
     const name = button.dataset.status;
-    const count = name ? countOf(batch, name) : batch.vehicle_count;
-    button.lastElementChild.textContent = count.toLocaleString("en");
-    button.toggleAttribute("data-none", count === 0);
+    const count = name ? countOf(batch ?? {}, name) : batch?.vehicle_count;
+    button.lastElementChild.textContent = batch ? count.toLocaleString("en") : "–";
+    button.toggleAttribute("data-none", !count);
     button.setAttribute("aria-pressed", String(name === status));
   }
 }
@@ -157,9 +157,13 @@ async function refresh() {
 
 function askToCancel() {
   const [waiting, running] = [countOf(batch, "pending"), countOf(batch, "in_progress")];
-  part("cancel-what").textContent =
-    `${waiting} that wait are taken back, and never reach their vehicle. ${running} that run are asked to stop; ` +
-    "some may still be carried out. What has ended stays as it is.";
+  part("cancel-what").textContent = [
+    `Taken back before they reach their vehicle: ${waiting.toLocaleString("en")}.`,
+    running > 0 && `Running and asked to stop: ${running.toLocaleString("en")}; some may still be carried out.`,
+    "What has ended stays as it is.",
+  ]
+    .filter(Boolean)
+    .join(" ");
   tellDialog("");
   dialog.showModal();
 }
@@ -191,5 +195,6 @@ dialog.querySelector("form").addEventListener("submit", cancelRest);
 byId("export-csv").href = exportAddress("csv", [["batch_id", id]]);
 byId("export-jsonl").href = exportAddress("jsonl", [["batch_id", id]]);
 setInterval(() => batch && !batch.has_ended && drawElapsed(), TICK_MS);
+drawCounts();
 showResults();
 const polled = poll(refresh, REFRESH_MS);

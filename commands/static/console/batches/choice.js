@@ -84,7 +84,7 @@ export function createChoice({ root, form }) {
     const list = part("chosen");
     for (const id of chips.keys()) if (!chosen.has(id)) chips.delete(id);
     arrange(list, [...chosen.values()].map(chip));
-    list.hidden = part("choose-none").hidden = chosen.size === 0;
+    part("choose-none").hidden = chosen.size === 0;
     const here = pages.results();
     const count = here.filter(({ vehicle_id: id }) => chosen.has(id)).length;
     part("choose-page").checked = here.length > 0 && count === here.length;
@@ -193,7 +193,7 @@ export function createChoice({ root, form }) {
   part("choose-page").addEventListener("change", ({ target }) => choose(pages.results(), target.checked));
   part("choose-none").addEventListener("click", () => {
     choose([...chosen.values()], false);
-    part("choose-page").focus();
+    part("choose-page").focus(); // The button that had it is gone.
   });
   setMode();
   show();

@@ -71,8 +71,10 @@ export function createConfirmation({ dialog, send, onSent, onRefused }) {
   function setBusy(value) {
     busy = value;
     part("send").setAttribute("aria-disabled", String(value));
-    part("send").textContent = value ? "Sending…" : part("error").hidden ? "Send" : "Send again";
+    part("send").textContent = value ? "Sending…" : offer();
   }
+
+  const offer = () => (part("error").hidden ? `Send to ${vehicles(asked.count)}` : "Send again");
 
   part("close").addEventListener("click", () => dialog.close());
   part("number").addEventListener("input", () => complain(""));
@@ -95,7 +97,9 @@ function facts({ request, count, disconnected }) {
 }
 
 const waiting = (count) =>
-  `: ${count} of them not connected now. Commands for ${count === 1 ? "it" : "those"} wait until they are back, or expire.`;
+  count === 1
+    ? ". 1 is not connected now: its command waits until it is back, or expires."
+    : `. ${count.toLocaleString("en")} are not connected now: their commands wait until they are back, or expire.`;
 
 const fact = (name, ...content) => element("div", {}, element("dt", {}, name), element("dd", {}, ...content));
 
