@@ -92,7 +92,7 @@ function facts({ request, count, disconnected }) {
   return [
     fact("Command", element("strong", {}, request.command_name), " ", ...params),
     fact("Vehicles", vehicles(count), disconnected > 0 && element("span", { class: "muted" }, waiting(disconnected))),
-    fact("Stops", percent === null ? "only when it has ended or is cancelled" : `when more than ${percent} % fail`),
+    fact("Stops", percent === null ? "never by itself" : `when more than ${percent} % fail`),
   ];
 }
 

@@ -35,9 +35,16 @@ let intended = { text: "", key: "" };
 async function send(request) {
   const text = JSON.stringify(request);
   if (text !== intended.text) intended = { text, key: newKey() };
-  const batch = await submitBatch(request, intended.key);
+  const batch = await submitBatch(request, intended.key).catch(warn);
   intended = { text: "", key: "" };
   return batch;
+}
+
+/** Whoever goes back from here and sends something else should know that this may run too. */
+function warn(error) {
+  if (error.uncertain)
+    showErrors(["The last one may have been accepted all the same: look at the fleet commands before you send another."]);
+  throw error;
 }
 
 // --- Checking, asking, and what the server says against it
@@ -65,8 +72,8 @@ function showRefusal(error) {
   if (!Object.keys(error.fields ?? {}).length) lines.push(error.detail);
   if ("vehicle_count" in (error.fields ?? {})) choice.recount();
   showErrors(lines);
-  const complaint = form.querySelector("[aria-invalid]") ?? form.querySelector("[role=alert]:not([hidden])");
-  complaint?.scrollIntoView({ block: "nearest" });
+  form.querySelector("[aria-invalid]")?.focus();
+  form.querySelector("[role=alert]:not([hidden])")?.scrollIntoView({ block: "nearest" });
 }
 
 function showErrors(lines) {
