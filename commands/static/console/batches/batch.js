@@ -67,9 +67,9 @@ function about() {
 function stopWords() {
   if (batch.stop_reason === "failures") {
     const limit = `more than ${batch.stop_above_failed_percent} % failed`;
-    return ["Stopped automatically at ", time(batch.stopped_at), `: ${limit}. The rest was taken back.`];
+    return ["Stopped automatically at ", time(batch.stopped_at), `: ${limit}`];
   }
-  return batch.stop_reason ? ["The rest was cancelled at ", time(batch.stopped_at), "."] : "";
+  return batch.stop_reason ? ["The rest was cancelled at ", time(batch.stopped_at)] : "";
 }
 
 function drawState() {
@@ -94,6 +94,7 @@ function drawProgress() {
 function drawCounts() {
   const group = byId("counts");
   if (!group.hasChildNodes()) group.append(...["", ...STATUSES].map(filterButton));
+  if (batch) group.style.setProperty("--digits", `${batch.vehicle_count.toLocaleString("en").length}ch`);
   for (const button of group.children) {
     const name = button.dataset.status;
     const count = name ? countOf(batch ?? {}, name) : batch?.vehicle_count;
@@ -124,7 +125,6 @@ function tell(content, isError = false) {
   const notice = part("notice");
   const words = element("p", {}, ...[content].flat());
   if (notice.textContent !== words.textContent) notice.replaceChildren(...words.childNodes);
-  notice.hidden = !notice.textContent;
   notice.classList.toggle("error", isError);
 }
 

@@ -8,13 +8,19 @@ const MOST_CODES = 8;
 const LONGEST_TEXT = 120; // characters; the command's own page has all of it
 
 /** The nodes of one line for a result of a batch. */
-export function resultLine({ status, error_code: code, error_message: message, vehicle, ...result }) {
-  if (code) return [element("span", { class: "result-error", title: message }, explain(code)[0]), ...answered(result)];
+export function resultLine({ status, error_code: code, error_message: message, vehicle, started_at, ...result }) {
+  if (code) return [...failure(code, message), ...answered(result)];
   if (status === "pending") return [quiet(waiting(vehicle))];
-  if (status === "cancelled") return [quiet("Taken back."), ...answered(result)];
+  if (status === "cancelled") return [quiet(started_at ? "Stopped while it ran" : "Never sent"), ...answered(result)];
   if (status === "in_progress") return [...answered(result), quiet("…")];
   const line = answered(result);
   return line.length ? line : [quiet("No answer")];
+}
+
+/** Why a vehicle refused is in its own words only; the other messages say what their code says. */
+function failure(code, message) {
+  const words = element("span", { class: "result-error", title: message }, explain(code)[0]);
+  return code === "vehicle_refused" && message ? [words, quiet(short(message))] : [words];
 }
 
 function waiting(vehicle) {
