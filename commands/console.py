@@ -13,7 +13,7 @@ from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
 from commands.batches import MOST_VEHICLES
-from commands.models import Batch, Command
+from commands.models import Batch, Command, Status
 from vehicles.models import Vehicle
 
 
@@ -81,6 +81,7 @@ class NewBatchPage(Page):
 
 class BatchPage(PageAbout):
     template_name = "console/batch.html"
+    extra_context = {"statuses": Status.choices}
 
     def rows(self) -> QuerySet[Any]:
         batches: QuerySet[Any] = Batch.objects.visible_to(self.request.user)

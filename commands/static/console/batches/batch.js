@@ -7,7 +7,7 @@ import { poll } from "../poll.js";
 import { viewer } from "../site.js";
 import { STATUS_WORDS } from "../words.js";
 import { alignNumbers } from "./align.js";
-import { countOf, countsBar, endedCount, stateBadge, STATUSES, vehicles } from "./counts.js";
+import { countOf, countsBar, endedCount, stateBadge, vehicles } from "./counts.js";
 import { createEnds, resultRow } from "./matrix.js";
 
 const REFRESH_MS = 2_000;
@@ -92,27 +92,20 @@ function drawProgress() {
 }
 
 function drawCounts() {
-  const group = byId("counts");
-  if (!group.hasChildNodes()) group.append(...["", ...STATUSES].map(filterButton));
-  if (batch) group.style.setProperty("--digits", `${batch.vehicle_count.toLocaleString("en").length}ch`);
-  for (const button of group.children) {
+  for (const button of byId("counts").children) {
     const name = button.dataset.status;
-    const count = name ? countOf(batch ?? {}, name) : batch?.vehicle_count;
-    button.lastElementChild.textContent = batch ? count.toLocaleString("en") : "–";
-    button.toggleAttribute("data-none", !count);
-    button.setAttribute("aria-pressed", String(name === status));
+    const count = name ? countOf(batch, name) : batch.vehicle_count;
+    button.lastElementChild.textContent = count.toLocaleString("en");
+    button.toggleAttribute("data-none", count === 0);
   }
 }
 
-function filterButton(name) {
-  const words = element("span", {}, name ? STATUS_WORDS[name] : "All");
-  const button = element("button", { type: "button", "data-status": name }, words, " ", element("strong", {}));
-  button.addEventListener("click", () => {
-    status = name;
-    drawCounts();
-    showResults();
-  });
-  return button;
+function chooseStatus({ target }) {
+  const chosen = target.closest("button");
+  if (!chosen) return;
+  status = chosen.dataset.status;
+  for (const button of byId("counts").children) button.setAttribute("aria-pressed", String(button === chosen));
+  showResults();
 }
 
 function drawElapsed() {
@@ -189,12 +182,12 @@ function tellDialog(text) {
   part("cancel-error").hidden = !text;
 }
 
+byId("counts").addEventListener("click", chooseStatus);
 byId("cancel-rest").addEventListener("click", askToCancel);
 byId("cancel-close").addEventListener("click", () => dialog.close());
 dialog.querySelector("form").addEventListener("submit", cancelRest);
 byId("export-csv").href = exportAddress("csv", [["batch_id", id]]);
 byId("export-jsonl").href = exportAddress("jsonl", [["batch_id", id]]);
 setInterval(() => batch && !batch.has_ended && drawElapsed(), TICK_MS);
-drawCounts();
 showResults();
 const polled = poll(refresh, REFRESH_MS);

@@ -6,8 +6,6 @@ import { STATUS_WORDS } from "../words.js";
 // As they follow one another in the bar: what has ended well, what has not, what is still to come.
 const ORDER = ["completed", "failed", "timed_out", "expired", "cancelled", "in_progress", "pending"];
 
-export const STATUSES = Object.keys(STATUS_WORDS);
-
 export const countOf = ({ counts }, status) => counts?.[status] ?? 0;
 
 export const endedCount = (batch) => batch.vehicle_count - countOf(batch, "pending") - countOf(batch, "in_progress");

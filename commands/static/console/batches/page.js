@@ -32,7 +32,7 @@ function row(batch, node = newRow()) {
   const [when, command, count, results, state, who] = node.children;
   when.replaceChildren(time(batch.submitted_at));
   if (!command.hasChildNodes()) command.append(nameOf(batch), " ", ...parameters(batch.command_params));
-  count.textContent = batch.vehicle_count;
+  count.textContent = batch.vehicle_count.toLocaleString("en");
   results.querySelector(".counts-text").textContent = countsText(batch);
   countsBar(batch, results.querySelector(".counts-bar"));
   state.replaceChildren(stateBadge(batch));
