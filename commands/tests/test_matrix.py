@@ -40,6 +40,8 @@ POST api/v1/stream-tickets/                  401   401   404   201   201   201
 GET  api/v1/command-types/                   401   401   200   200   200   200
 GET  api/v1/vehicles/                        401   401   200   200   200   200
 GET  api/v1/vehicles/{vehicle_id}/           401   401   200   200   200   200
+GET  api/v1/vehicles/{vehicle_id}/trouble-codes/ 401   401   200   200   200   200
+GET  api/v1/dashboard/                       401   401   200   200   200   200
 GET  api/v1/commands/                        401   401   200   200   200   200
 POST api/v1/commands/                        401   401   201   201   403   201
 GET  api/v1/commands/{command_id}/           401   401   404   200   200   200

@@ -1,6 +1,6 @@
 // Which vehicles: chosen one by one from the list, or all that match its filter.
 
-import { findVehicles } from "../api.js";
+import { listVehicles } from "../api.js";
 import { arrange, button, element } from "../dom.js";
 import { createPages } from "../pages.js";
 import { connectionBadge, findVehicle, modelName } from "../vehicle.js";
@@ -137,7 +137,7 @@ export function createChoice({ root, form }) {
 
   function show() {
     complain("");
-    pages.show(() => findVehicles(filter()));
+    pages.show(() => listVehicles(filter()));
     if (isFilter()) count();
   }
 

@@ -1,12 +1,12 @@
 // How many vehicles a filter finds. The API's lists do not count, so their pages are gone through.
 
-import { findVehicles, getPage } from "../api.js";
+import { listVehicles, getPage } from "../api.js";
 
 const PAGE_SIZE = 500;
 
 /** {count, disconnected}; it stops counting beyond `most`. */
 export async function countMatching(filter, most) {
-  let page = await findVehicles({ ...filter, page_size: PAGE_SIZE });
+  let page = await listVehicles({ ...filter, page_size: PAGE_SIZE });
   const found = [...page.results];
   while (page.next && found.length <= most) {
     page = await getPage(page.next);
