@@ -25,7 +25,7 @@ export const stateBadge = (batch) => badge(...state(batch));
 /** "90 completed · 5 failed" */
 export function countsText(batch) {
   const found = ORDER.filter((status) => countOf(batch, status));
-  return found.map((status) => `${countOf(batch, status)} ${STATUS_WORDS[status].toLowerCase()}`).join(" · ");
+  return found.map((status) => `${countOf(batch, status).toLocaleString("en")}\u00a0${STATUS_WORDS[status].toLowerCase().replace(" ", "\u00a0")}`).join(" · ");
 }
 
 /** Fills `bar`, or makes a new one. The text beside it says the same: for those who hear, this is a picture. */
