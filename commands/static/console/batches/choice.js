@@ -95,7 +95,8 @@ export function createChoice({ root, form }) {
   function chip(vehicle) {
     const id = vehicle.vehicle_id;
     if (!chips.has(id)) {
-      const remove = button("×", () => takeOut(vehicle), { class: "chip-remove", "aria-label": `Remove ${vehicle.vin}` });
+      const label = { class: "chip-remove", "aria-label": `Remove ${vehicle.vin}` };
+      const remove = button("×", () => takeOut(vehicle), label);
       chips.set(id, element("li", {}, element("span", { class: "vin" }, vehicle.vin), remove));
     }
     return chips.get(id);

@@ -107,5 +107,5 @@ const fact = (name, ...content) => element("div", {}, element("dt", {}, name), e
 function change({ type, request: { command_params: params }, count }) {
   if (type.name !== "ClearDTC") return `It changes ${vehicles(count)}: ${type.description ?? ""}`;
   const what = params.dtcCode ? `trouble code ${params.dtcCode}` : "every stored trouble code";
-  return `It erases ${what} of ECU ${params.ecuAddress} in ${vehicles(count)}, with what the ECU recorded when it was set.`;
+  return `It erases ${what} of ECU ${params.ecuAddress} in ${vehicles(count)}, with all that was recorded with it.`;
 }

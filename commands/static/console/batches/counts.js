@@ -6,6 +6,8 @@ import { STATUS_WORDS } from "../words.js";
 // As they follow one another in the bar: what has ended well, what has not, what is still to come.
 const ORDER = ["completed", "failed", "timed_out", "expired", "cancelled", "in_progress", "pending"];
 
+const UNBREAKABLE = "\u00a0";
+
 export const countOf = ({ counts }, status) => counts?.[status] ?? 0;
 
 export const endedCount = (batch) => batch.vehicle_count - countOf(batch, "pending") - countOf(batch, "in_progress");
@@ -25,7 +27,8 @@ export const stateBadge = (batch) => badge(...state(batch));
 /** "90 completed · 5 failed" */
 export function countsText(batch) {
   const found = ORDER.filter((status) => countOf(batch, status));
-  return found.map((status) => `${countOf(batch, status).toLocaleString("en")}\u00a0${STATUS_WORDS[status].toLowerCase().replace(" ", "\u00a0")}`).join(" · ");
+  const words = (status) => `${countOf(batch, status).toLocaleString("en")} ${STATUS_WORDS[status].toLowerCase()}`;
+  return found.map((status) => words(status).replaceAll(" ", UNBREAKABLE)).join(" · ");
 }
 
 /** Fills `bar`, or makes a new one. The text beside it says the same: for those who hear, this is a picture. */

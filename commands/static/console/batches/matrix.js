@@ -20,7 +20,8 @@ export function resultRow(result, node = newRow(result)) {
 const millisecondsOf = ({ submitted_at: from, completed_at: to }) => Date.parse(to) - Date.parse(from);
 
 function newRow({ command_id: id, vehicle }) {
-  const name = element("a", { class: "vin", href: `/vehicles/${encodeURIComponent(vehicle.vehicle_id)}/` }, vehicle.vin);
+  const page = `/vehicles/${encodeURIComponent(vehicle.vehicle_id)}/`;
+  const name = element("a", { class: "vin", href: page }, vehicle.vin);
   const link = { href: `/commands/${encodeURIComponent(id)}/`, "aria-label": `Details of ${vehicle.vin}` };
   return element(
     "tr",

@@ -42,8 +42,8 @@ async function send(request) {
 
 /** Whoever goes back from here and sends something else should know that this may run too. */
 function warn(error) {
-  if (error.uncertain)
-    showErrors(["The last one may have been accepted all the same: look at the fleet commands before you send another."]);
+  const perhaps = "The last one may have been accepted all the same";
+  if (error.uncertain) showErrors([`${perhaps}: look at the fleet commands before you send another.`]);
   throw error;
 }
 

@@ -20,7 +20,8 @@ export function resultLine({ status, error_code: code, error_message: message, v
 /** Why a vehicle refused is in its own words only; the other messages say what their code says. */
 function failure(code, message) {
   const words = element("span", { class: "result-error", title: message }, explain(code)[0]);
-  return code === "vehicle_refused" && message ? [words, quiet(short(message))] : [words];
+  const reason = code === "vehicle_refused" && message;
+  return reason ? [words, element("span", { class: "result-reason", title: message }, short(message))] : [words];
 }
 
 function waiting(vehicle) {
