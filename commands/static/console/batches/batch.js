@@ -128,8 +128,9 @@ async function load() {
     batch = await getBatch(id);
     draw();
   } catch (error) {
+    if (error.signedOut) return; // which the page says above; it goes on after a log-in in another tab
     tell(`${error.detail} What is shown may be out of date.`, true);
-    if (error.permanent && !error.signedOut) polled.stop();
+    if (error.permanent) polled.stop();
   }
 }
 
