@@ -12,7 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
-from commands.models import Batch, Command
+from commands.batches import MOST_VEHICLES
+from commands.models import Batch, Command, Status
 from vehicles.models import Vehicle
 
 
@@ -75,10 +76,12 @@ class BatchesPage(Page):
 
 class NewBatchPage(Page):
     template_name = "console/new_batch.html"
+    extra_context = {"most_vehicles": MOST_VEHICLES}
 
 
 class BatchPage(PageAbout):
     template_name = "console/batch.html"
+    extra_context = {"statuses": Status.choices}
 
     def rows(self) -> QuerySet[Any]:
         batches: QuerySet[Any] = Batch.objects.visible_to(self.request.user)

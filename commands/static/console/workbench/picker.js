@@ -109,7 +109,7 @@ export function createVehiclePicker({ root, onChoose }) {
     complaint.hidden = !text;
   }
 
-  const searched = () => listVehicles(search.value.trim());
+  const searched = () => listVehicles({ search: search.value.trim() });
   // Beyond the first page a refresh would throw the operator back to its beginning.
   const refresh = () => !extended && load(searched, { quiet: shown.length > 0 });
 
