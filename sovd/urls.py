@@ -17,12 +17,13 @@ from commands.console import (
     VehiclePage,
     VehiclesPage,
 )
+from commands.dashboard import DashboardView
 from commands.tokens import LogInView, LogOutView, RefreshView
+from commands.vehicles_api import VehiclesWithCommands
 from sovd.errors import no_such_address
-from vehicles.api import VehicleViewSet
 
 router = SimpleRouter()
-router.register("vehicles", VehicleViewSet)
+router.register("vehicles", VehiclesWithCommands)
 router.register("commands", CommandViewSet, basename="command")
 
 api: list[URLPattern | URLResolver] = [
@@ -30,6 +31,7 @@ api: list[URLPattern | URLResolver] = [
     path("token/refresh/", RefreshView.as_view(), name="token-refresh"),
     path("token/logout/", LogOutView.as_view(), name="token-logout"),
     path("stream-tickets/", StreamTicketsView.as_view(), name="stream-tickets"),
+    path("dashboard/", DashboardView.as_view(), name="api-dashboard"),
     path("command-types/", CommandTypesView.as_view(), name="command-types"),
     path("", include(router.urls)),
     re_path("", no_such_address),
