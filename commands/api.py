@@ -1,5 +1,7 @@
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import UUID
 
 import django_filters
 from django.contrib.auth.models import User
@@ -57,11 +59,20 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+def check_all_found(what: str, ids: Iterable[UUID], found: Iterable[UUID]) -> None:
+    """Raises ValidationError, which names those that are missing."""
+    missing = sorted(str(pk) for pk in set(ids) - set(found))
+    if missing:
+        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
+        raise ValidationError(f"There is no {what} {', '.join(missing[:10])}{more}.")
+
+
 class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
     vehicle_id = serializers.UUIDField()
     command_params = serializers.DictField(default=dict)
     error_code = serializers.ChoiceField(ErrorCode.choices, allow_blank=True, read_only=True)
     submitted_by = serializers.CharField(source="submitted_by.username", read_only=True)
+    batch_id = serializers.UUIDField(allow_null=True, read_only=True)
 
     class Meta:
         model = Command
@@ -70,6 +81,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
             "vehicle_id",
             "command_name",
             "command_params",
+            "batch_id",
             "status",
             "error_code",
             "error_message",
@@ -109,6 +121,21 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
         )
 
 
+class CancellingSerializer(StrictSerializer):
+    command_ids = serializers.ListField(
+        child=serializers.UUIDField(), allow_empty=False, max_length=1_000, write_only=True
+    )
+    cancelled = serializers.IntegerField(read_only=True, help_text="They were pending.")
+    asked_to_stop = serializers.IntegerField(read_only=True, help_text="They are running.")
+    already_ended = serializers.IntegerField(read_only=True)
+
+    def validate_command_ids(self, ids: list[UUID]) -> CommandQuerySet:
+        visible = Command.objects.visible_to(self.context["request"].user).filter(pk__in=ids)
+        check_all_found("command", ids, visible.values_list("pk", flat=True))
+        commands: CommandQuerySet = Command.objects.filter(pk__in=ids)
+        return commands
+
+
 # Instants at the edge of the calendar overflow when they are brought to UTC.
 OUT_OF_TIME = "Must lie between the years 1970 and 9000."
 IN_OUR_TIME = [
@@ -119,6 +146,7 @@ IN_OUR_TIME = [
 
 class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
     vehicle_id = django_filters.UUIDFilter()
+    batch_id = django_filters.UUIDFilter()
     status = django_filters.ChoiceFilter(choices=Status.choices)
     command_name = django_filters.CharFilter(max_length=64)
     submitted_by = django_filters.CharFilter(field_name="submitted_by__username", max_length=150)
@@ -141,8 +169,8 @@ class Ended(APIException):
     status_code = status.HTTP_409_CONFLICT
     default_code = "already_ended"
 
-    def __init__(self, command: Command) -> None:
-        super().__init__(f"The command is {command.status}; it can no longer be cancelled.")
+    def __init__(self, what: str) -> None:
+        super().__init__(f"The {what}; it can no longer be cancelled.")
 
 
 AFTER = {"type": "integer", "minimum": 0, "maximum": MAX_SEQUENCE_NUMBER, "default": 0}
@@ -159,11 +187,37 @@ FRAMES = {
 }
 
 
-class CommandViewSet(
-    mixins.ListModelMixin,
-    mixins.RetrieveModelMixin,
-    GenericViewSet[Command],
-):
+class SubmitsOnce(GenericViewSet[Any]):
+    """However often a POST with one Idempotency-Key is repeated."""
+
+    def submitted_with(self, command: Command) -> Any:
+        """What the POST of this command made, as it was then."""
+        return command
+
+    def submit_once(self, request: Request) -> Response:
+        key = idempotency.key_of(request)
+        return self._repeated(key) or self._submitted(request, key)
+
+    def _repeated(self, key: IdempotencyKey | None) -> Response | None:
+        command = idempotency.command_of(key) if key else None
+        if command is None:
+            return None
+        first = self.get_serializer(self.submitted_with(command)).data
+        return Response(first, status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
+
+    def _submitted(self, request: Request, key: IdempotencyKey | None) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            serializer.save(key=key)
+        except IntegrityError:
+            if repeated := self._repeated(key):  # the same request was faster on another connection
+                return repeated
+            raise
+        return Response(serializer.data, status.HTTP_201_CREATED)
+
+
+class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOnce):
     """Commands: yours, or all of them with the permission to view commands."""
 
     queryset = Command.objects.none()
@@ -177,7 +231,7 @@ class CommandViewSet(
         return commands.select_related("submitted_by")
 
     def get_permissions(self) -> list[Any]:
-        writes = self.action in ("create", "cancel")
+        writes = self.action in ("create", "cancel", "cancel_many")
         return [IsAuthenticated(), MaySubmit()] if writes else [IsAuthenticated()]
 
     def get_throttles(self) -> list[Any]:
@@ -186,28 +240,7 @@ class CommandViewSet(
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Submit a command. With an Idempotency-Key a repeat within 24 hours gets the first
         answer again, and nothing is sent twice."""
-        key = idempotency.key_of(request)
-        return self._repeated(key) or self._submitted(request, key)
-
-    def _repeated(self, key: IdempotencyKey | None) -> Response | None:
-        command = idempotency.command_of(key) if key else None
-        if command is None:
-            return None
-        replayed = {"Idempotent-Replayed": "true"}
-        return Response(
-            self.get_serializer(command).data, status.HTTP_201_CREATED, headers=replayed
-        )
-
-    def _submitted(self, request: Request, key: IdempotencyKey | None) -> Response:
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        try:
-            serializer.save(key=key)
-        except IntegrityError:
-            if repeated := self._repeated(key):  # the same request was faster on another connection
-                return repeated
-            raise
-        return Response(serializer.data, status.HTTP_201_CREATED)
+        return self.submit_once(request)
 
     @extend_schema(
         responses={200: FRAMES},
@@ -232,10 +265,24 @@ class CommandViewSet(
         try:
             cancelled = lifecycle.cancel(command)
         except lifecycle.AlreadyEnded as error:
-            raise Ended(command) from error
+            raise Ended(f"command is {command.status}") from error
         command.refresh_from_db()
         code = status.HTTP_200_OK if cancelled else status.HTTP_202_ACCEPTED
         return Response(self.get_serializer(command).data, status=code)
+
+    @extend_schema(operation_id="v1_commands_cancel_many", responses={200: CancellingSerializer})
+    @action(
+        detail=False, methods=["post"], url_path="cancel", serializer_class=CancellingSerializer
+    )
+    def cancel_many(self, request: Request) -> Response:
+        """Cancel those that are pending, and ask those that are running to stop."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        commands = serializer.validated_data["command_ids"]
+        cancelled, asked_to_stop = lifecycle.cancel_many(commands)
+        ended = commands.count() - cancelled - asked_to_stop
+        counts = {"cancelled": cancelled, "asked_to_stop": asked_to_stop, "already_ended": ended}
+        return Response(counts)
 
     def _log(self) -> EventQuerySet:
         visible = Command.objects.visible_to(self.request.user).only("pk")

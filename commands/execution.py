@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from structlog.contextvars import bind_contextvars
 
-from commands import failpoints, lifecycle, plain_json
+from commands import batches, failpoints, lifecycle, plain_json
 from commands.catalogue import is_safe_to_repeat
 from commands.jitter import jittered
 from commands.lifecycle import LostClaim
@@ -91,6 +91,16 @@ class Execution:
             await self._write(lifecycle.fail, error.error_code, str(error))
         else:
             await self._write(lifecycle.complete, answer)
+        await self._look_after_batch()
+
+    async def _look_after_batch(self) -> None:
+        """At once. If that fails, the worker's sweep does it."""
+        if self.command.batch_id is None or self.command.status not in batches.FAILURES:
+            return
+        try:
+            await in_thread(batches.stop_if_failing, self.command.batch_id)
+        except CONNECTION_LOST as error:
+            logger.warning("The batch of %s waits for the sweep (%s)", self.command, error)
 
     async def _converse(self) -> dict[str, Any]:
         """Ask the vehicle, write down its answers, and return the last one."""

@@ -22,7 +22,7 @@ class KeyReused(APIException):
     status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
     default_code = "idempotency_key_reused"
     default_detail = (
-        f"This {HEADER} was used for another payload. Make a new one for each command; send the "
+        f"This {HEADER} was used for another payload. Make a new one for each submission; send the "
         "same one only to repeat the same request."
     )
 
@@ -35,13 +35,18 @@ def key_of(request: Request) -> IdempotencyKey | None:
     if not re.fullmatch(PATTERN, text):
         raise ValidationError({HEADER: ["Must be 1 to 255 visible ASCII characters, no blanks."]})
     user = cast(User, request.user)
-    return IdempotencyKey(user=user, key=text, fingerprint=_fingerprint(request.data))
+    return IdempotencyKey(user=user, key=text, fingerprint=_fingerprint(request))
 
 
 def command_of(key: IdempotencyKey) -> Command | None:
-    """The command that was submitted under this key, as it was then. Raises KeyReused."""
+    """The command that was submitted under this key, as it was then, or the first of the batch.
+
+    Raises KeyReused.
+    """
     same_name = IdempotencyKey.objects.filter(user=key.user, key=key.key)
-    known = same_name.select_related("command__submitted_by").first()
+    known = same_name.select_related(
+        "command__submitted_by", "command__batch__submitted_by"
+    ).first()
     if known is None:
         return None
     if known.fingerprint != key.fingerprint:
@@ -58,6 +63,7 @@ def _as_submitted(command: Command) -> Command:
     return command
 
 
-def _fingerprint(payload: object) -> str:
-    """The same for the same JSON, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+def _fingerprint(request: Request) -> str:
+    """The same for the same JSON to the same address, whatever the order of its keys."""
+    said = json.dumps([request.path, request.data], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()

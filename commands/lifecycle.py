@@ -33,8 +33,10 @@ from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
 from commands.models import (
     MOST_LOST_WORKERS,
+    OPEN,
     TERMINAL,
     Command,
+    CommandQuerySet,
     ErrorCode,
     Event,
     IdempotencyKey,
@@ -72,23 +74,27 @@ def submit(
     key: IdempotencyKey | None = None,
 ) -> Command:
     """Raises IntegrityError if another command has this key: of two at once one is made."""
+    command = Command(
+        vehicle=vehicle, command_name=command_name, command_params=params, submitted_by=user
+    )
+    submit_many([command], key)
+    return command
+
+
+def submit_many(commands: list[Command], key: IdempotencyKey | None = None) -> None:
+    """New ones: all of them or none. The key becomes the first one's."""
     expires = timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS)
+    for command in commands:
+        command.expires_at, command.last_sequence_number = Now() + expires, 1
     with transaction.atomic():
-        command = Command.objects.create(
-            vehicle=vehicle,
-            command_name=command_name,
-            command_params=params,
-            submitted_by=user,
-            expires_at=Now() + expires,
-            last_sequence_number=1,
-        )
-        command.expires_at = command.submitted_at + expires  # as stored: one Now() a statement
-        _append(command, 1, [events.status(Status.PENDING)])
+        Command.objects.bulk_create(commands)
+        for command in commands:
+            command.expires_at = command.submitted_at + expires  # as stored: one Now() a statement
+        _keep([_event(command, 1, events.status(Status.PENDING)) for command in commands])
         if key:
-            key.command = command
+            key.command = commands[0]
             key.save(force_insert=True)
         _ring_workers("command.pending")
-    return command
 
 
 def claim(limit: int, has_suspect: bool = False) -> list[Command]:
@@ -113,27 +119,16 @@ def claim(limit: int, has_suspect: bool = False) -> list[Command]:
 
 def _take(commands: list[Command]) -> None:
     token = uuid.uuid4()
-    taken = Command.objects.filter(
-        pk__in=[command.pk for command in commands], status=Status.PENDING
-    ).update(
-        status=Status.IN_PROGRESS,
+    _move_pending(
+        commands,
+        Status.IN_PROGRESS,
         claim_token=token,
         lease_expires_at=_lease_end(),
         started_at=Now(),
         sent_at=None,
-        last_sequence_number=F("last_sequence_number") + 1,
     )
-    if taken != len(commands):
-        raise IntegrityError("a command was claimed twice")
     for command in commands:
-        command.status, command.claim_token, command.sent_at = Status.IN_PROGRESS, token, None
-        command.last_sequence_number += 1
-    _record(
-        [
-            _event(command, command.last_sequence_number, events.status(Status.IN_PROGRESS))
-            for command in commands
-        ]
-    )
+        command.claim_token, command.sent_at = token, None
 
 
 def mark_sent(command: Command) -> None:
@@ -200,6 +195,23 @@ def _ask_to_stop(command: Command) -> bool:
         return bool(running.update(cancel_requested_at=Now()))
 
 
+def cancel_many(commands: CommandQuerySet) -> tuple[int, int]:
+    """`cancel` for all of these: how many were cancelled, and how many were asked to stop."""
+    with transaction.atomic():
+        # All locked before one is written, in the order of `renew`: nobody waits in a circle, and
+        # what a worker claims meanwhile is either cancelled here or seen as running.
+        rows = commands.filter(status__in=OPEN).order_by("pk").select_for_update()
+        locked = list(rows)
+        pending = [command for command in locked if command.status == Status.PENDING]
+        running = [command.pk for command in locked if command.status == Status.IN_PROGRESS]
+        if pending:
+            _move_pending(pending, Status.CANCELLED, completed_at=Now())
+        if running:
+            Command.objects.filter(pk__in=running).update(cancel_requested_at=Now())
+            _ring_workers("command.cancel")
+    return len(pending), len(running)
+
+
 def cancel_running(command: Command) -> None:
     _move(command, Status.CANCELLED, [events.status(Status.CANCELLED)])
 
@@ -262,7 +274,9 @@ def _give_back(command: Command, guard: Q = ALWAYS, **changes: Any) -> None:
 
 
 def renew(commands: list[Command]) -> None:
-    _held(commands).update(lease_expires_at=_lease_end())
+    with transaction.atomic():
+        rows = _held(commands).order_by("pk").select_for_update()
+        Command.objects.filter(pk__in=rows.values("pk")).update(lease_expires_at=_lease_end())
 
 
 def held(commands: list[Command]) -> dict[tuple[uuid.UUID, uuid.UUID], bool]:
@@ -341,6 +355,21 @@ def _move(
     command.claim_token = None
 
 
+def _move_pending(commands: list[Command], to: Status, **changes: Any) -> None:
+    """`_move` for many that wait, with their rows locked."""
+    moved = Command.objects.filter(
+        pk__in=[command.pk for command in commands], status=Status.PENDING
+    ).update(status=to, last_sequence_number=F("last_sequence_number") + 1, **changes)
+    if moved != len(commands):
+        raise IntegrityError("a command was moved twice")
+    for command in commands:
+        command.status = to
+        command.last_sequence_number += 1
+    _record(
+        [_event(command, command.last_sequence_number, events.status(to)) for command in commands]
+    )
+
+
 def _write(
     command: Command,
     told: list[tuple[Kind, dict[str, Any]]],
@@ -384,9 +413,14 @@ def _event(command: Command, number: int, told: tuple[Kind, dict[str, Any]]) -> 
 
 
 def _record(log: list[Event]) -> None:
+    _keep(log)
+    transaction.on_commit(lambda: _publish(log), robust=True)
+
+
+def _keep(log: list[Event]) -> None:
+    """Without a doorbell: so for a first event, of which nobody can have waited."""
     Event.objects.bulk_create(log)
     transaction.on_commit(lambda: failpoints.reached("after_commit"))
-    transaction.on_commit(lambda: _publish(log), robust=True)
     transaction.on_commit(lambda: _tell(log), robust=True)
 
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from commands.models import Command, LogInCount
+from commands.models import Batch, Command, LogInCount
 
 
 class DatabaseThrottle(SimpleRateThrottle):
@@ -38,9 +38,10 @@ class DatabaseThrottle(SimpleRateThrottle):
 
 
 class CommandThrottle(DatabaseThrottle):
-    """Submissions of a user. The commands themselves are the count: nothing else has to be kept.
+    """Submissions of a user: commands and batches, of which each is one.
 
-    Two that arrive at once may both be let in as the last.
+    They themselves are the count: nothing else has to be kept. Two that arrive at once may both be
+    let in as the last.
     """
 
     def get_rate(self) -> str | None:
@@ -49,11 +50,16 @@ class CommandThrottle(DatabaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         if self.rate is None:
             return True
-        latest = Command.objects.filter(submitted_by=request.user.pk).order_by("-submitted_at")
-        ages = latest.annotate(age=Now() - F("submitted_at")).values_list("age", flat=True)
-        for age in ages[self.num_requests - 1 : self.num_requests]:
-            if age < timedelta(seconds=self.duration):
-                return self._refuse(age)
+        since = Now() - timedelta(seconds=self.duration)
+        ages = [
+            rows.filter(submitted_by=request.user.pk, submitted_at__gt=since)
+            .annotate(age=Now() - F("submitted_at"))
+            .values_list("age", flat=True)
+            for rows in (Command.objects.filter(batch=None).order_by(), Batch.objects.order_by())
+        ]
+        latest = ages[0].union(ages[1], all=True).order_by("age")
+        for age in latest[self.num_requests - 1 : self.num_requests]:
+            return self._refuse(age)
         return True
 
 

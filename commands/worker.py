@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error as DatabaseError
 
-from commands import lifecycle, metrics
+from commands import batches, lifecycle, metrics
 from commands.doorbell import WORKERS, Listener, bell
 from commands.execution import Execution, Stop
 from commands.housekeeping import forget_expired
@@ -143,6 +143,7 @@ async def _keep_tidy(is_over: asyncio.Event) -> None:
 def _tidy() -> None:
     Vehicle.objects.seen()
     lifecycle.sweep()
+    batches.sweep()  # afterwards: what was swept may have been one failure too many
     metrics.worker_heartbeat.set_to_current_time()
 
 

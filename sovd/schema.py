@@ -6,9 +6,11 @@ from typing import Any
 from drf_spectacular.plumbing import resolve_type_hint
 
 from commands import idempotency
+from commands.batches import MOST_VEHICLES
 from commands.catalogue import COMMAND_TYPES
 from commands.events import ErrorFrame, ResponseFrame, StatusFrame
 from commands.models import TERMINAL, ErrorCode, Status
+from vehicles.models import ConnectionStatus
 
 Operation = dict[str, Any]
 
@@ -47,7 +49,7 @@ SAYS = {
     403: "The right for this is missing, or the session's CSRF token.",
     404: "There is none, or none that you may see.",
     406: "Only JSON is spoken here.",
-    409: "`already_ended`: the command can no longer be cancelled.",
+    409: "`already_ended`: it can no longer be cancelled.",
     413: "The body is too large.",
     415: "Bodies are JSON.",
     422: "`idempotency_key_reused`: this key was used for another payload.",
@@ -60,9 +62,18 @@ HEADERS = {401: WWW_AUTHENTICATE, 429: RETRY_AFTER, 503: RETRY_AFTER}
 
 SUBMIT = ("/api/v1/commands/", "post")
 CANCEL = ("/api/v1/commands/{command_id}/cancel/", "post")
+SUBMIT_BATCH = ("/api/v1/batches/", "post")
+CANCEL_BATCH = ("/api/v1/batches/{batch_id}/cancel/", "post")
 LOG_IN = ("/api/v1/token/", "post")
 TICKET = ("/api/v1/stream-tickets/", "post")
-ALSO = {SUBMIT: {422, 429}, CANCEL: {409}, LOG_IN: {401, 429}, TICKET: {404}}
+ALSO = {
+    SUBMIT: {422, 429},
+    CANCEL: {409},
+    SUBMIT_BATCH: {422, 429},
+    CANCEL_BATCH: {409},
+    LOG_IN: {401, 429},
+    TICKET: {404},
+}
 
 KEY = {
     "name": idempotency.HEADER,
@@ -77,6 +88,41 @@ REPLAYED = {
     "Idempotent-Replayed": {
         "description": "`true`: the answer of an earlier submission with this key",
         "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+
+CHOICE: dict[str, Any] = {
+    "vehicle_ids": {
+        "type": "array",
+        "items": {"type": "string", "format": "uuid"},
+        "minItems": 1,
+        "maxItems": MOST_VEHICLES,
+        "uniqueItems": True,
+    },
+    "vehicle_filter": {
+        "type": "object",
+        "description": "As the list of vehicles finds them; empty for all.",
+        "properties": {
+            "search": {"type": "string", "maxLength": 100},
+            "connection_status": {"type": "string", "enum": ["", *ConnectionStatus.values]},
+        },
+        "additionalProperties": False,
+    },
+    "vehicle_count": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MOST_VEHICLES,
+        "description": "How many vehicles you mean. If the choice has another number, nothing is "
+        "sent. Required for what is not safe to repeat.",
+    },
+}
+STOP = {
+    "stop_above_failed_percent": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "maximum": 100,
+        "description": "When more of its vehicles than this failed or timed out, the rest is "
+        "cancelled.",
     }
 }
 
@@ -115,6 +161,7 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     schemas = result["components"]["schemas"]
     schemas["Error"] = ERROR
     schemas["Submission"] = {"oneOf": [_submission(name) for name in COMMAND_TYPES]}
+    schemas["BatchSubmission"] = {"oneOf": [_batch_submission(name) for name in COMMAND_TYPES]}
     for name, (frame, enums) in FRAMES.items():
         schemas[name] = _frame(frame, enums)
     for path, method, operation in _operations(result):
@@ -122,7 +169,8 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             operation["responses"].setdefault(str(code), _error(code))
         for parameter in operation.get("parameters", []):
             _may_be_empty(parameter)
-    _describe_submitting(result["paths"][SUBMIT[0]][SUBMIT[1]])
+    for (path, method), schema in ((SUBMIT, "Submission"), (SUBMIT_BATCH, "BatchSubmission")):
+        _describe_submitting(result["paths"][path][method], schema)
     result["tags"] = [{"name": "stream", "description": STREAM}]
     return result
 
@@ -157,11 +205,11 @@ def _error(code: int) -> dict[str, Any]:
     return {"description": SAYS[code], "content": content, **headers}
 
 
-def _describe_submitting(operation: Operation) -> None:
+def _describe_submitting(operation: Operation, schema: str) -> None:
     operation.setdefault("parameters", []).append(KEY)
     operation["responses"]["201"]["headers"] = REPLAYED
     content = operation["requestBody"]["content"]["application/json"]
-    content["schema"] = {"$ref": "#/components/schemas/Submission"}
+    content["schema"] = {"$ref": f"#/components/schemas/{schema}"}
 
 
 def _submission(name: str) -> dict[str, Any]:
@@ -177,6 +225,19 @@ def _submission(name: str) -> dict[str, Any]:
         },
         "required": ["vehicle_id", "command_name", "command_params"],
         "additionalProperties": False,
+    }
+
+
+def _batch_submission(name: str) -> dict[str, Any]:
+    one = _submission(name)
+    command = {key: one["properties"][key] for key in ("command_name", "command_params")}
+    is_unsafe = not COMMAND_TYPES[name].safe_to_repeat
+    required = [*command, *(["vehicle_count"] if is_unsafe else [])]
+    return {
+        **one,
+        "properties": command | CHOICE | STOP,
+        "required": required,
+        "oneOf": [{"required": ["vehicle_ids"]}, {"required": ["vehicle_filter"]}],
     }
 
 

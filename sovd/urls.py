@@ -6,6 +6,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.routers import SimpleRouter
 
 from commands.api import CommandTypesView, CommandViewSet, StreamTicketsView
+from commands.batches_api import BatchViewSet
 from commands.console import (
     BatchesPage,
     BatchPage,
@@ -25,6 +26,7 @@ from sovd.errors import no_such_address
 router = SimpleRouter()
 router.register("vehicles", VehiclesWithCommands)
 router.register("commands", CommandViewSet, basename="command")
+router.register("batches", BatchViewSet, basename="batch")
 
 api: list[URLPattern | URLResolver] = [
     path("token/", LogInView.as_view(), name="token"),

@@ -64,6 +64,7 @@ def test_a_submitted_command_is_shown_whole(operator: User, vehicle: Vehicle) ->
         "vehicle_id": str(vehicle.pk),
         "command_name": "ReadDTC",
         "command_params": {"ecuAddress": "0x10"},
+        "batch_id": None,
         "status": "pending",
         "error_code": "",
         "error_message": "",
