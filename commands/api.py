@@ -69,6 +69,7 @@ def check_all_found(what: str, ids: Iterable[UUID], found: Iterable[UUID]) -> No
 
 class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
     vehicle_id = serializers.UUIDField()
+    vin = serializers.CharField(source="vehicle.vin", read_only=True)
     command_params = serializers.DictField(default=dict)
     error_code = serializers.ChoiceField(ErrorCode.choices, allow_blank=True, read_only=True)
     submitted_by = serializers.CharField(source="submitted_by.username", read_only=True)
@@ -79,6 +80,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
         fields = [
             "command_id",
             "vehicle_id",
+            "vin",
             "command_name",
             "command_params",
             "batch_id",
@@ -92,7 +94,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
             "expires_at",
             "last_sequence_number",
         ]
-        read_only_fields = [*fields[:1], *fields[4:]]
+        read_only_fields = [*fields[:1], *fields[5:]]
 
     def validate_vehicle_id(self, value: Any) -> Vehicle:
         vehicle: Vehicle | None = Vehicle.objects.filter(pk=value).first()
@@ -228,7 +230,7 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
 
     def get_queryset(self) -> CommandQuerySet:
         commands: CommandQuerySet = Command.objects.visible_to(self.request.user)
-        return commands.select_related("submitted_by")
+        return commands.select_related("submitted_by", "vehicle")
 
     def get_permissions(self) -> list[Any]:
         writes = self.action in ("create", "cancel", "cancel_many")
