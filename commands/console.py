@@ -12,7 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
-from commands.models import Batch, Command
+from commands.catalogue import COMMAND_TYPES
+from commands.models import Batch, Command, Status
 from vehicles.models import Vehicle
 
 
@@ -55,6 +56,8 @@ class VehiclePage(PageAbout):
 
 class CommandsPage(Page):
     template_name = "console/commands.html"
+    command_names = list(COMMAND_TYPES)
+    statuses = Status.choices
 
 
 class NewCommandPage(Page):

@@ -30,7 +30,7 @@ export class ApiError extends Error {
   }
 }
 
-export const listVehicles = (search) => get("vehicles/", { search });
+export const listVehicles = (filters) => get("vehicles/", filters);
 export const getVehicle = (id) => get(`vehicles/${encodeURIComponent(id)}/`);
 export const listCommandTypes = () => get("command-types/");
 export const listCommands = (filters) => get("commands/", filters);

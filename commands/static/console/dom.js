@@ -29,6 +29,16 @@ export function arrange(parent, nodes) {
   });
 }
 
+/** Make `parent` say this. Where it does already nothing is touched: focus, selection and animations go on. */
+export function renew(parent, ...children) {
+  const fresh = parent.cloneNode(false);
+  fresh.append(...children.flat().filter((child) => child != null && child !== false));
+  if (!fresh.isEqualNode(parent)) parent.replaceChildren(...fresh.childNodes);
+}
+
+/** A cell of a table; on a phone `label` stands before it. */
+export const cell = (label, ...children) => element("td", { "data-label": label || null }, ...children);
+
 /** Whatever a vehicle sent, as one line of text. */
 export function plain(value) {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");

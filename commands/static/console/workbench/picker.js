@@ -87,7 +87,7 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
     complaint.hidden = !text;
   }
 
-  const searched = () => listVehicles(search.value.trim());
+  const searched = () => listVehicles({ search: search.value.trim() });
   const refresh = () => {
     // Beyond the first page a refresh would throw the operator back to its beginning.
     if (!document.hidden && !extended) load(searched, { quiet: true });
