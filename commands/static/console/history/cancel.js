@@ -13,12 +13,15 @@ export function createCancelling({ chosen, onCancelled }) {
   const open = byId("cancel-chosen");
   const confirm = byId("cancel-do");
   let asked = []; // the commands that the question is about
+  let outcome = ""; // what became of the last ones, until others are chosen
 
   function offer() {
     const count = chosen().length;
-    open.disabled = count === 0;
+    if (!count && document.activeElement === open) byId("choose-all").focus(); // what is disabled loses the focus
+    open.disabled = !count;
     open.textContent = count ? `Cancel chosen (${count})` : "Cancel chosen";
-    byId("chosen").textContent = count ? `${count} chosen` : "";
+    if (count) outcome = "";
+    byId("chosen").textContent = count ? `${count} chosen` : outcome;
   }
 
   function ask() {
@@ -33,7 +36,7 @@ export function createCancelling({ chosen, onCancelled }) {
   async function cancel() {
     confirm.setAttribute("aria-disabled", "true"); // not `disabled`: that would take the focus away
     try {
-      tell(await cancelCommands(asked.map(({ command_id: id }) => id)));
+      outcome = words(await cancelCommands(asked.map(({ command_id: id }) => id)));
       dialog.close();
       onCancelled();
     } catch (error) {
@@ -50,7 +53,6 @@ export function createCancelling({ chosen, onCancelled }) {
   open.addEventListener("click", ask);
   confirm.addEventListener("click", () => confirm.ariaDisabled !== "true" && cancel());
   byId("cancel-not").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => (open.disabled ? byId("choose-all") : open).focus());
   return { offer };
 }
 
@@ -67,12 +69,11 @@ function consequences(chosen) {
     .join(" ");
 }
 
-function tell({ cancelled, asked_to_stop: stopping, already_ended: ended }) {
+function words({ cancelled, asked_to_stop: stopping, already_ended: ended }) {
   const parts = [
     cancelled && `${commands(cancelled)} cancelled`,
     stopping && `${commands(stopping)} asked to stop`,
     ended && `${commands(ended)} had ended already`,
   ];
-  byId("cancelled").textContent = `${parts.filter(Boolean).join(", ")}.`;
-  byId("cancelled").hidden = false;
+  return `${parts.filter(Boolean).join(", ")}.`;
 }

@@ -16,7 +16,7 @@ const REFRESH_MS = 3000;
 
 const byId = (id) => document.getElementById(id);
 
-const cancelling = viewer.canSubmit && createCancelling({ chosen: () => chosen(), onCancelled: () => pages.refresh() });
+const cancelling = viewer.canSubmit && createCancelling({ chosen: () => chosen(), onCancelled: cancelled });
 const choice = createChoice({ rows: byId("commands"), all: byId("choose-all"), onChange: () => cancelling.offer() });
 const pages = createPages({
   root: byId("commands"),
@@ -32,6 +32,11 @@ function find(query) {
   pages.show(() => listCommands(query));
   showSubjects(byId("filters"), byId("subjects"));
   for (const link of document.querySelectorAll("[data-export]")) link.href = exportAddress(link.dataset.export, query);
+}
+
+function cancelled() {
+  choice.clear();
+  pages.refresh();
 }
 
 const nothingYet = () =>

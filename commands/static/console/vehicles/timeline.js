@@ -86,7 +86,7 @@ function statuses({ previous_status: before, status: after }) {
   if (!known.length) return null;
   const codes = known.map((status) => element("code", {}, status));
   if (codes.length === 2) return [" · status ", codes[0], " → ", codes[1]];
-  return [" · status ", codes[0]];
+  return [after == null ? " · last status " : " · status ", codes[0]];
 }
 
 function origin({ command_id: id, change, submitted_by: by }) {
