@@ -73,7 +73,7 @@ def as_submitted(batch: Any) -> Any:
 
 def with_counts(batches: BatchQuerySet) -> Any:
     """Each with `counts`: how many of its commands have which status, read from one index."""
-    counts = {status: Count("*", filter=Q(status=status)) for status in Status}
+    counts = {status: Count("status", filter=Q(status=status)) for status in Status}
     commands = Command.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
     rows = commands.annotate(counts=JSONObject(**counts)).values("counts")
     return batches.annotate(counts=Subquery(rows))

@@ -22,7 +22,9 @@ class CommandType:
         found: dict[str, list[str]] = {}
         for error in Draft202012Validator(self.schema).iter_errors(params):
             name, message = _explain(error, self.schema["properties"])
-            found.setdefault(name, []).append(message)
+            messages = found.setdefault(name, [])
+            if message not in messages:  # two rules may say the same: "0x10 " breaks both
+                messages.append(message)
         return found
 
 

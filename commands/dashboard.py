@@ -142,18 +142,13 @@ def _failures(visible: CommandQuerySet, outcomes: list[Outcome]) -> Any:
 # --- In flight
 
 
-def _count(commands: CommandQuerySet) -> int:
-    """In the order of an index that holds what is counted, up to `MOST_COMMANDS`."""
-    count: int = commands[:MOST_COMMANDS].count()
-    return count
-
-
 def _in_flight(visible: CommandQuerySet) -> dict[str, Any]:
+    """Counted up to `MOST_COMMANDS`, in the order of an index that holds all that is read."""
     pending = visible.filter(status=Status.PENDING).order_by("submitted_at", "command_id")
     running = visible.filter(status=Status.IN_PROGRESS).order_by("lease_expires_at")
     return {
-        "pending": _count(pending),
-        "in_progress": _count(running),
+        "pending": pending.values("submitted_at", "command_id")[:MOST_COMMANDS].count(),
+        "in_progress": running.values("lease_expires_at")[:MOST_COMMANDS].count(),
         "oldest_pending": pending.select_related("vehicle").first(),
     }
 

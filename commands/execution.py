@@ -91,14 +91,14 @@ class Execution:
             await self._write(lifecycle.fail, error.error_code, str(error))
         else:
             await self._write(lifecycle.complete, answer)
-        await self._look_after_batch()
-
-    async def _look_after_batch(self) -> None:
-        """At once. If that fails, the worker's sweep does it."""
-        if self.command.batch_id is None or self.command.status not in batches.FAILURES:
             return
+        await self._stop_batch_if_failing()
+
+    async def _stop_batch_if_failing(self) -> None:
+        """Before anything else of it is claimed. If that cannot be written, the sweep does it."""
         try:
-            await in_thread(batches.stop_if_failing, self.command.batch_id)
+            if self.command.batch_id:
+                await in_thread(batches.stop_if_failing, self.command.batch_id)
         except CONNECTION_LOST as error:
             logger.warning("The batch of %s waits for the sweep (%s)", self.command, error)
 

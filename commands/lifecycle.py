@@ -90,11 +90,13 @@ def submit_many(commands: list[Command], key: IdempotencyKey | None = None) -> N
         Command.objects.bulk_create(commands)
         for command in commands:
             command.expires_at = command.submitted_at + expires  # as stored: one Now() a statement
-        _keep([_event(command, 1, events.status(Status.PENDING)) for command in commands])
+        first = [_event(command, 1, events.status(Status.PENDING)) for command in commands]
+        _keep(first)
         if key:
             key.command = commands[0]
             key.save(force_insert=True)
-        _ring_workers("command.pending")
+        _ring_workers("command.pending")  # alone: no stream can have waited for a first event
+        transaction.on_commit(lambda: _tell(first), robust=True)
 
 
 def claim(limit: int, has_suspect: bool = False) -> list[Command]:
@@ -415,13 +417,12 @@ def _event(command: Command, number: int, told: tuple[Kind, dict[str, Any]]) -> 
 def _record(log: list[Event]) -> None:
     _keep(log)
     transaction.on_commit(lambda: _publish(log), robust=True)
+    transaction.on_commit(lambda: _tell(log), robust=True)
 
 
 def _keep(log: list[Event]) -> None:
-    """Without a doorbell: so for a first event, of which nobody can have waited."""
     Event.objects.bulk_create(log)
     transaction.on_commit(lambda: failpoints.reached("after_commit"))
-    transaction.on_commit(lambda: _tell(log), robust=True)
 
 
 def _publish(log: list[Event]) -> None:

@@ -111,9 +111,12 @@ class WithoutTraceback(logging.Filter):
 
 
 class Calm(logging.Filter):
-    """What a client did wrong, such as a `Host` of its own, is no error of ours: one line."""
+    """One line each: for what a client did wrong, such as a `Host` of its own, which is no error
+    of ours; and for a file or an export, whose `request_finished` stands there already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.msg, dict) and record.msg.get("event") == "streaming_finished":
+            return False
         if record.name.startswith("django.security."):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
             record.exc_info = None

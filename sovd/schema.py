@@ -3,13 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.http import HttpRequest
 from drf_spectacular.plumbing import resolve_type_hint
+from rest_framework.exceptions import (
+    APIException,
+    NotAcceptable,
+    NotAuthenticated,
+    NotFound,
+    PermissionDenied,
+    Throttled,
+    UnsupportedMediaType,
+    ValidationError,
+)
 
 from commands import idempotency
+from commands.api import Ended, MaySubmit
 from commands.batches import MOST_VEHICLES
 from commands.catalogue import COMMAND_TYPES
 from commands.events import ErrorFrame, ResponseFrame, StatusFrame
 from commands.models import TERMINAL, ErrorCode, Status
+from sovd.errors import explain
+from sovd.exceptions import TooLarge, Unavailable
 from vehicles.models import ConnectionStatus
 
 Operation = dict[str, Any]
@@ -34,13 +48,6 @@ ERROR = {
     },
     "required": ["code", "detail"],
     "additionalProperties": False,
-    "example": {
-        "code": "invalid",
-        "detail": "command_params.ecuAddress: Not valid: one byte in hexadecimal, such as 0x10.",
-        "fields": {
-            "command_params.ecuAddress": ["Not valid: one byte in hexadecimal, such as 0x10."]
-        },
-    },
 }
 
 SAYS = {
@@ -56,6 +63,20 @@ SAYS = {
     429: "Too many in this time.",
     503: "`unavailable`: the database does not answer.",
 }
+WRONG = COMMAND_TYPES["ReadDTC"].errors({"ecuAddress": "16"})["ecuAddress"]
+ERRORS: list[APIException] = [
+    ValidationError({"command_params": {"ecuAddress": WRONG}}),
+    NotAuthenticated(),
+    PermissionDenied(MaySubmit.message),
+    NotFound(),
+    NotAcceptable(),
+    Ended(f"command is {Status.COMPLETED}"),
+    TooLarge(),
+    UnsupportedMediaType("text/plain"),
+    idempotency.KeyReused(),
+    Throttled(wait=12),
+    Unavailable(),
+]
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait"}}
 WWW_AUTHENTICATE = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 HEADERS = {401: WWW_AUTHENTICATE, 429: RETRY_AFTER, 503: RETRY_AFTER}
@@ -75,6 +96,8 @@ ALSO = {
     TICKET: {404},
 }
 
+FIRST_TAGS = ["token", "vehicles", "command-types", "commands"]
+
 KEY = {
     "name": idempotency.HEADER,
     "in": "header",
@@ -91,6 +114,29 @@ REPLAYED = {
     }
 }
 
+SUMMARIES = {
+    ("/api/v1/command-types/", "get"): "What may be sent",
+    SUBMIT: "Submit a command",
+    CANCEL: "Cancel a command",
+    (SUBMIT[0], "get"): "List commands",
+    ("/api/v1/commands/{command_id}/", "get"): "Look at a command",
+    ("/api/v1/commands/{command_id}/events/", "get"): "The event log of a command",
+    ("/api/v1/commands/{command_id}/responses/", "get"): "What the vehicle answered",
+    ("/api/v1/commands/cancel/", "post"): "Cancel many commands",
+    SUBMIT_BATCH: "Send one command to many vehicles",
+    CANCEL_BATCH: "Cancel the rest of a batch",
+    (SUBMIT_BATCH[0], "get"): "List batches",
+    ("/api/v1/batches/{batch_id}/", "get"): "Look at a batch",
+    ("/api/v1/batches/{batch_id}/results/", "get"): "What each vehicle of a batch answered",
+    ("/api/v1/dashboard/", "get"): "What is in flight, and the last hour",
+    TICKET: "Get a ticket for a stream",
+    LOG_IN: "Log in",
+    ("/api/v1/token/refresh/", "post"): "Renew the tokens",
+    ("/api/v1/token/logout/", "post"): "Log out",
+    ("/api/v1/vehicles/", "get"): "Find vehicles",
+    ("/api/v1/vehicles/{vehicle_id}/", "get"): "Look at a vehicle",
+    ("/api/v1/vehicles/{vehicle_id}/trouble-codes/", "get"): "The trouble codes of a vehicle",
+}
 CHOICE: dict[str, Any] = {
     "vehicle_ids": {
         "type": "array",
@@ -165,14 +211,29 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for name, (frame, enums) in FRAMES.items():
         schemas[name] = _frame(frame, enums)
     for path, method, operation in _operations(result):
+        operation.setdefault("summary", SUMMARIES.get((path, method), ""))
+        operation["tags"] = [_tag(path)]
         for code in sorted(_errors(path, method, operation)):
             operation["responses"].setdefault(str(code), _error(code))
         for parameter in operation.get("parameters", []):
             _may_be_empty(parameter)
     for (path, method), schema in ((SUBMIT, "Submission"), (SUBMIT_BATCH, "BatchSubmission")):
         _describe_submitting(result["paths"][path][method], schema)
-    result["tags"] = [{"name": "stream", "description": STREAM}]
+    result["tags"] = _tags(result)
     return result
+
+
+def _tag(path: str) -> str:
+    """What it is about: the first part of its address."""
+    return "stream" if path == TICKET[0] else path.removeprefix("/api/v1/").partition("/")[0]
+
+
+def _tags(result: dict[str, Any]) -> list[dict[str, str]]:
+    """In the order in which they are needed; the stream, which is all prose, stands last."""
+    used = {_tag(path) for path in result["paths"]}
+    others = sorted(used - {*FIRST_TAGS, "stream"})
+    names = [name for name in FIRST_TAGS if name in used] + others
+    return [*({"name": name} for name in names), {"name": "stream", "description": STREAM}]
 
 
 def _operations(result: dict[str, Any]) -> Iterator[tuple[str, str, Operation]]:
@@ -200,9 +261,19 @@ def _may_be_empty(parameter: dict[str, Any]) -> None:
 
 
 def _error(code: int) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    error = {"schema": {"$ref": "#/components/schemas/Error"}, "example": EXAMPLES[code]}
+    content = {"application/json": error}
     headers = {"headers": HEADERS[code]} if code in HEADERS else {}
     return {"description": SAYS[code], "content": content, **headers}
+
+
+def _example(error: APIException) -> Any:
+    """As the API would say it."""
+    response = explain(error, {"request": HttpRequest()})
+    return response.data if response else None
+
+
+EXAMPLES = {error.status_code: _example(error) for error in ERRORS}
 
 
 def _describe_submitting(operation: Operation, schema: str) -> None:

@@ -114,6 +114,7 @@ A_BYTE = "one byte in hexadecimal, such as 0x10"
         ({"command_params": {"ecuAddress": "16"}}, ECU, A_BYTE),
         ({"command_params": {"ecuAddress": 16}}, ECU, A_BYTE),
         ({"command_params": {"ecuAddress": "0x10\n"}}, ECU, A_BYTE),
+        ({"command_params": {"ecuAddress": "0x10 "}}, ECU, A_BYTE),
         ({"command_params": {"ecuAddress": ["0x10"]}}, ECU, A_BYTE),
         (
             {"command_params": {"ecuAddress": "0x10", "force": True}},
@@ -135,6 +136,7 @@ def test_a_wrong_command_is_refused_by_field(
     fields = complaints(api(operator).post(COMMANDS, body))
     assert fields.keys() == {field}
     assert says in fields[field][0]
+    assert len(fields[field]) == 1
     assert not Command.objects.exists()
     assert not Event.objects.exists()
 

@@ -14,14 +14,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from commands.models import Command
+from commands import batches
+from commands.models import Batch, Command
 from commands.plain_json import MAX_BYTES
-from conftest import ReadDTC, make_user, submit, token_of
+from conftest import ReadDTC, make_user, token_of
 from sovd.asgi import application
 from vehicles.models import Vehicle
 
 COMMANDS = "/api/v1/commands/"
 VEHICLES = "/api/v1/vehicles/"
+BATCHES = "/api/v1/batches/"
 TICKETS = "/api/v1/stream-tickets/"
 TOKEN = "/api/v1/token/"  # noqa: S105 - an address
 
@@ -41,7 +43,9 @@ def client(operator: User) -> APIClient:
 
 @pytest.fixture
 def command(operator: User, vehicle: Vehicle) -> Command:
-    return submit(operator, vehicle)
+    batch = Batch(submitted_by=operator, **ReadDTC)
+    batches.submit(batch, [vehicle])
+    return Command.objects.get(batch=batch)
 
 
 def complaints(response: Any) -> dict[str, list[str]]:
@@ -107,6 +111,37 @@ def test_a_body_is_refused_by_field(client: APIClient, vehicle: Vehicle, name: s
     fields = complaints(post(client, body.replace("VEHICLE", str(vehicle.pk)).encode()))
     assert [said for each, (said, *_) in fields.items() if each.startswith(field) and says in said]
     assert not Command.objects.exists()
+
+
+def batch_of(vehicles: str) -> str:
+    params = '{"ecuAddress": "0x10"}'
+    return f'{{"command_name": "ReadDTC", "command_params": {params}, {vehicles}}}'
+
+
+NAMED_IN_BATCHES = {
+    "NUL in the filter": (r'"vehicle_filter": {"search": "\u0000"}', "vehicle_filter.search"),
+    "surrogate in the filter": (r'"vehicle_filter": {"\ud800": ""}', "vehicle_filter"),
+    "list in the filter": ('"vehicle_filter": {"search": ["a"]}', "vehicle_filter.search"),
+    "object in the filter": ('"vehicle_filter": {"search": {}}', "vehicle_filter.search"),
+    "null in the filter": ('"vehicle_filter": {"search": null}', "vehicle_filter.search"),
+    "numbers for vehicles": ('"vehicle_ids": [1]', "vehicle_ids"),
+    "huge numbers for vehicles": (f'"vehicle_ids": [{2**63 - 1}, -1]', "vehicle_ids.1"),
+    "lists for vehicles": ('"vehicle_ids": [[]]', "vehicle_ids.0"),
+    "object for vehicles": ('"vehicle_ids": {"0": "x"}', "vehicle_ids"),
+    "true percent": ('"vehicle_filter": {}, "stop_above_failed_percent": true', "stop_above"),
+    "huge percent": (f'"vehicle_filter": {{}}, "stop_above_failed_percent": {2**62}', "stop_above"),
+    "half a percent": ('"vehicle_filter": {}, "stop_above_failed_percent": 0.5', "stop_above"),
+    "huge count": (f'"vehicle_filter": {{}}, "vehicle_count": {2**62}', "vehicle_count"),
+    "no count": ('"vehicle_filter": {}, "vehicle_count": []', "vehicle_count"),
+}
+
+
+@pytest.mark.parametrize("name", NAMED_IN_BATCHES)
+def test_a_batch_is_refused_by_field(client: APIClient, vehicle: Vehicle, name: str) -> None:
+    body, field = NAMED_IN_BATCHES[name]
+    fields = complaints(post(client, batch_of(body).encode(), address=BATCHES))
+    assert [each for each in fields if each.startswith(field)], fields
+    assert not Batch.objects.exists()
 
 
 UNREADABLE = {
@@ -205,10 +240,12 @@ def test_forms_where_a_csrf_token_is_looked_for(operator: User, content_type: st
 # Query parameters
 
 LISTS = {
-    COMMANDS: "vehicle_id status command_name submitted_by submitted_after submitted_before "
-    "ordering page_size cursor format",
+    COMMANDS: "vehicle_id batch_id status command_name submitted_by submitted_after "
+    "submitted_before ordering page_size cursor format",
     VEHICLES: "connection_status search ordering page_size cursor format",
     f"{COMMANDS}COMMAND/events/": "after",
+    BATCHES: "command_name submitted_by ordering page_size cursor format",
+    f"{BATCHES}BATCH/results/": "status ordering page_size cursor format",
 }
 NASTY = [
     "",
@@ -243,7 +280,7 @@ NASTY = [
     ("address", "name"), [(address, name) for address in LISTS for name in LISTS[address].split()]
 )
 def test_query_parameters(client: APIClient, command: Command, address: str, name: str) -> None:
-    address = address.replace("COMMAND", str(command.pk))
+    address = address.replace("COMMAND", str(command.pk)).replace("BATCH", str(command.batch_id))
     for value in NASTY:
         response = client.get(f"{address}?{name}={value}")
         if "%00" in value or response.status_code not in {200, 404}:
@@ -292,14 +329,16 @@ FORGED = {
 
 @pytest.mark.parametrize("name", FORGED)
 def test_forged_cursors(client: APIClient, command: Command, name: str) -> None:
-    response = client.get(COMMANDS, {"cursor": FORGED[name]})
-    assert complaints(response).keys() == {"cursor"}
+    for address in (COMMANDS, BATCHES):
+        response = client.get(address, {"cursor": FORGED[name]})
+        assert complaints(response).keys() == {"cursor"}
 
 
 @pytest.mark.parametrize("vin", ["\x00", "a\x00", "\ud800", None, 1, ["a"]])
-def test_forged_cursors_of_text(client: APIClient, vehicle: Vehicle, vin: object) -> None:
-    response = client.get(VEHICLES, {"cursor": forged(False, vin)})
-    assert complaints(response).keys() == {"cursor"}
+def test_forged_cursors_of_text(client: APIClient, command: Command, vin: object) -> None:
+    for address in (VEHICLES, f"{BATCHES}{command.batch_id}/results/"):
+        response = client.get(address, {"cursor": forged(False, vin)})
+        assert complaints(response).keys() == {"cursor"}
 
 
 def test_a_cursor_that_is_not_forged(client: APIClient, command: Command) -> None:
@@ -318,10 +357,12 @@ def test_path_parameters_that_are_no_uuid(client: APIClient, value: str) -> None
     for list_, part in [
         (VEHICLES, ""),
         *((COMMANDS, part) for part in ("", "events/", "responses/")),
+        *((BATCHES, part) for part in ("", "results/")),
     ]:
         response = client.get(f"{list_}{value}/{part}")
         assert (response.status_code, response.json()["code"]) == (404, "not_found")
-    assert client.post(f"{COMMANDS}{value}/cancel/").status_code == 404
+    for list_ in (COMMANDS, BATCHES):
+        assert client.post(f"{list_}{value}/cancel/").status_code == 404
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "delete"])
@@ -396,6 +437,9 @@ PLACES = [
     "/api/schema/",
     "/readyz",
     *(f"{COMMANDS}{{}}/{part}" for part in ("", "events/", "responses/", "cancel/")),
+    f"{COMMANDS}cancel/",
+    BATCHES,
+    *(f"{BATCHES}{{}}/{part}" for part in ("", "results/", "cancel/")),
     f"{VEHICLES}{{}}/",
 ]
 NAMES = sorted({name for names in LISTS.values() for name in names.split()} - {"format"})
@@ -404,6 +448,7 @@ BODIES = [
     *UNREADABLE.values(),
     *TOO_DEEP.values(),
     b"{}",
+    *(batch_of(body).encode() for body, _ in NAMED_IN_BATCHES.values()),
 ]
 HEADERS = {
     "Accept": ["*/*", "text/html", "nonsense", ";;;", "application/json; version=\xff", "," * 500],
@@ -442,7 +487,7 @@ def random_request(dice: random.Random, client: APIClient, known: list[str]) -> 
 
 def test_random_requests(client: APIClient, command: Command) -> None:
     dice = random.Random(SEED)  # noqa: S311
-    known = [str(command.pk), str(command.vehicle_id)]
+    known = [str(command.pk), str(command.vehicle_id), str(command.batch_id)]
     codes = set()
     for _ in range(CASES):
         request, response = random_request(dice, client, known)

@@ -18,11 +18,12 @@ from django.test import Client
 from commands.housekeeping import forget_expired
 from commands.models import Command, LogInCount
 from commands.threads import in_thread
-from conftest import ReadDTC, api, follow, submit, token_of
+from conftest import ReadDTC, api, follow, make_vehicle, submit, token_of
 from vehicles.models import Vehicle
 
 TOKEN = "/api/v1/token/"  # noqa: S105 - an address
 COMMANDS = "/api/v1/commands/"
+BATCHES = "/api/v1/batches/"
 LOG_IN = "/accounts/login/"
 CLOSED_PORT = 1
 
@@ -225,6 +226,19 @@ def test_submissions_of_one_user(operator: User, stranger: User, vehicle: Vehicl
     check_throttled(submitted(operator, vehicle))
     assert submitted(stranger, vehicle).status_code == 201
     assert Command.objects.count() == 4
+
+
+@pytest.mark.embedded
+def test_a_batch_is_one_submission(operator: User, vehicle: Vehicle) -> None:
+    vehicles = [str(vehicle.pk), *(str(make_vehicle(n).pk) for n in range(5))]
+
+    def submitted_batch() -> Any:
+        return api(operator).post(BATCHES, {"vehicle_ids": vehicles, **ReadDTC})
+
+    assert [submitted_batch().status_code for _ in range(2)] == [201] * 2
+    assert submitted(operator, vehicle).status_code == 201
+    check_throttled(submitted_batch())
+    check_throttled(submitted(operator, vehicle))
 
 
 def test_a_minute_after_the_first_submission(operator: User, vehicle: Vehicle) -> None:

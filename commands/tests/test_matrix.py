@@ -13,7 +13,8 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
-from commands.models import Command
+from commands import batches
+from commands.models import Batch, Command
 from commands.threads import in_thread
 from conftest import WAIT_SECONDS, ReadDTC, make_user, make_vehicle, submit, token_of
 from sovd.asgi import application, websocket_urlpatterns
@@ -39,12 +40,20 @@ POST api/v1/stream-tickets/                  401   401   404   201   201   201
 GET  api/v1/command-types/                   401   401   200   200   200   200
 GET  api/v1/vehicles/                        401   401   200   200   200   200
 GET  api/v1/vehicles/{vehicle_id}/           401   401   200   200   200   200
+GET  api/v1/vehicles/{vehicle_id}/trouble-codes/ 401   401   200   200   200   200
+GET  api/v1/dashboard/                       401   401   200   200   200   200
 GET  api/v1/commands/                        401   401   200   200   200   200
 POST api/v1/commands/                        401   401   201   201   403   201
 GET  api/v1/commands/{command_id}/           401   401   404   200   200   200
 POST api/v1/commands/{command_id}/cancel/    401   401   404   200   403   409
+POST api/v1/commands/cancel/                 401   401   400   200   403   200
 GET  api/v1/commands/{command_id}/events/    401   401   404   200   200   200
 GET  api/v1/commands/{command_id}/responses/ 401   401   404   200   200   200
+GET  api/v1/batches/                         401   401   200   200   200   200
+POST api/v1/batches/                         401   401   201   201   403   201
+GET  api/v1/batches/{batch_id}/              401   401   404   200   200   200
+GET  api/v1/batches/{batch_id}/results/      401   401   404   200   200   200
+POST api/v1/batches/{batch_id}/cancel/       401   401   404   200   403   409
 GET  api/v1/                                 404   404   404   404   404   404
 POST api/v1/                                 404   404   404   404   404   404
 GET  api/schema/                             200   401   200   200   200   200
@@ -229,6 +238,7 @@ def address_of(route: str, command: Command) -> str:
     }
     return "/" + route.format(
         command_id=command.pk,
+        batch_id=command.batch_id,
         vehicle_id=command.vehicle_id,
         id=ids.get("/".join(route.split("/")[:3])),
         app_label="commands",
@@ -240,6 +250,8 @@ def address_of(route: str, command: Command) -> str:
 
 BODIES: dict[str, Callable[[Command], dict[str, Any]]] = {
     "api/v1/commands/": lambda command: {"vehicle_id": str(command.vehicle_id), **ReadDTC},
+    "api/v1/commands/cancel/": lambda command: {"command_ids": [str(command.pk)]},
+    "api/v1/batches/": lambda command: {"vehicle_ids": [str(command.vehicle_id)], **ReadDTC},
     "api/v1/stream-tickets/": lambda command: {"command_id": str(command.pk)},
 }
 
@@ -252,6 +264,13 @@ def client_of(user: User | None, route: str) -> Client:
     if user:
         client.force_login(user)
     return client
+
+
+def submit_batch(user: User, vehicle: Vehicle) -> Command:
+    """A command of a batch is one like any other."""
+    batch = Batch(submitted_by=user, **ReadDTC)
+    batches.submit(batch, [vehicle])
+    return Command.objects.get(batch=batch)
 
 
 def answer(user: User | None, method: str, route: str, command: Command) -> str:
@@ -273,10 +292,11 @@ def test_every_role_at_every_address(people: dict[str, User | None], counts: lis
     assert owner
     wrong: dict[str, list[str]] = {}
     for (method, route), rule in rules().items():
-        command = submit(owner, make_vehicle())
+        command = submit_batch(owner, make_vehicle())
         seen = [answer(people[role], method, route, command) for role in ROLES]
         wrong |= {f"{method} {route}": seen} if seen != rule else {}
         Command.objects.all().delete()
+        Batch.objects.all().delete()
         Vehicle.objects.all().delete()
     assert not wrong
     counts.append(f"{len(rules())} methods of addresses, {len(ROLES)} roles, as the rules say")

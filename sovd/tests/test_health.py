@@ -232,6 +232,8 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "stream-tickets/",
             "vehicles/",
             "vehicles/{vehicle_id}/",
+            "vehicles/{vehicle_id}/trouble-codes/",
+            "dashboard/",
             "command-types/",
             "commands/",
             "commands/{command_id}/",
@@ -240,6 +242,53 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "commands/{command_id}/cancel/",
         )
     }
+
+
+def test_each_operation_says_what_it_is_for(transactional_db: None) -> None:
+    """A summary and one tag of its own; the stream, which is all prose, comes last."""
+    schema = api_schema()
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    summaries = [operation["summary"] for operation in operations]
+    assert all(summaries)
+    assert len(set(summaries)) == len(summaries)
+    tags = [tag["name"] for tag in schema["tags"]]
+    assert {tag for operation in operations for tag in operation["tags"]} == set(tags)
+    assert (tags[0], tags[-1]) == ("token", "stream")
+
+
+def test_each_error_has_an_example_of_its_own(operator: User, vehicle: Vehicle) -> None:
+    """Which is what the API really answers."""
+    shown: dict[str, Any] = {}
+    for path in api_schema()["paths"].values():
+        for operation in path.values():
+            for code, response in operation["responses"].items():
+                if code >= "400":
+                    shown[code] = response["content"]["application/json"]["example"]
+    assert len({str(example) for example in shown.values()}) == len(shown) >= 11
+    commands, client = "/api/v1/commands/", api(operator)
+    body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
+    wrong = body | {"command_params": {"ecuAddress": "16"}}
+    key = {"idempotency-key": "one"}
+    ended = submit(operator, vehicle)
+    lifecycle.complete(claim_one(), {})
+    assert client.post(commands, body, headers=key).status_code == 201
+    said = [
+        client.post(commands, wrong),
+        api(None).get(commands),
+        client.get(f"{commands}{vehicle.pk}/"),
+        client.get(commands, headers={"accept": "text/csv"}),
+        client.post(f"{commands}{ended.pk}/cancel/"),
+        client.post(commands, {"a": "x" * 300_000}),
+        client.post(commands, "x", content_type="text/plain"),
+        client.post(commands, wrong, headers=key),
+    ]
+    for response in said:
+        assert response.json() == shown[str(response.status_code)]
+    assert len({response.status_code for response in said}) == len(said)
+
+
+def api_schema() -> Any:
+    return Client().get("/api/schema/", headers={"accept": "application/json"}).json()
 
 
 def test_everybody_may_read_the_schema(transactional_db: None) -> None:

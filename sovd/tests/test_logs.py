@@ -71,6 +71,27 @@ def test_loggers_with_handlers_of_their_own_do_not_keep_them() -> None:
     assert "WebSocket /ws/responses/5?[redacted]" in line
 
 
+# --- What a process that one starts by hand says
+
+
+def test_addresses_that_can_be_opened_and_one_line_for_each_file(tmp_path: Path) -> None:
+    log, site = tmp_path / "log", Site()
+    assert run(*SEED, SOVD_VAR_DIR=tmp_path).exit_code == 0
+    given: dict[str, object] = {"HOST": "0.0.0.0", "PORT": site.port}  # noqa: S104
+    given |= {"ALLOWED_HOSTS": "bench-7,127.0.0.1", "SOVD_VAR_DIR": tmp_path}
+    with logging_to(log, "manage.py", "serve", **given):
+        until(site.is_up)
+        for page in ("/static/console/console.css", "/accounts/login/"):
+            assert ask(site.port, "GET", page)[0] == 200
+        until(lambda: "/accounts/login/" in log.read_text())
+    told = log.read_text()
+    opened = f"http://bench-7:{site.port}/ http://127.0.0.1:{site.port}/"
+    assert f"SOVD command console at {opened}  (embedded mode)\n" in told
+    assert "Other machines are refused" not in told
+    assert told.count("console.css") == 1
+    assert "streaming" not in told
+
+
 # --- One command through two processes
 
 

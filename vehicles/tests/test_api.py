@@ -44,6 +44,7 @@ def test_a_vehicle_is_shown_whole(operator: User) -> None:
         "last_seen_at": in_json(vehicle.last_seen_at),
         "metadata": {"fleet": "north"},
         "created_at": in_json(vehicle.created_at),
+        "commands_waiting": 0,
     }
     assert api(operator).get(f"{VEHICLES}{vehicle.pk}/").json() == shown
     assert api(operator).get(VEHICLES).json() == {
@@ -167,4 +168,4 @@ def test_queries_of_a_list_do_not_grow(viewer: User) -> None:
             make_vehicle(number)
         with CaptureQueriesContext(connection) as captured:
             client.get(VEHICLES)
-        assert len(captured) == 2  # the user and the page
+        assert len(captured) == 4  # the user, two for the permissions, the page

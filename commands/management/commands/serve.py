@@ -16,6 +16,8 @@ from sovd.start import refuse_unsafe
 from vehicles.journal import journalled
 from vehicles.mock_vehicle import MockVehicle
 
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104
+
 
 class Command(BaseCommand):
     help = (
@@ -53,11 +55,23 @@ class Command(BaseCommand):
             reactor.stop()  # type: ignore[misc]
 
     def _greet(self, host: str, port: int) -> None:
-        shown = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host  # noqa: S104
         mode = "embedded mode" if settings.EMBEDDED else "Postgres and Redis"
-        self.stdout.write(f"SOVD command console at http://{shown}:{port}/  ({mode})")
+        addresses = " ".join(f"http://{name}:{port}/" for name in _names(host))
+        self.stdout.write(f"SOVD command console at {addresses}  ({mode})")
+        if host in EVERYWHERE and not settings.ALLOWED_HOSTS:
+            self.stdout.write("Other machines are refused until ALLOWED_HOSTS names this one.")
         self.stdout.write("Stop it with Ctrl-C.")
         self.stdout.flush()  # to a file or a pipe, too
+
+
+def _names(host: str) -> list[str]:
+    """By which it can be opened: those that Django lets pass, where it listens everywhere."""
+    if host in ("127.0.0.1", "::1"):
+        return ["localhost"]
+    if host not in EVERYWHERE:
+        return [f"[{host}]" if ":" in host else host]
+    patterns = settings.ALLOWED_HOSTS or ["localhost"]
+    return [socket.gethostname() if name == "*" else name.lstrip(".") for name in patterns]
 
 
 def _port() -> int:
