@@ -40,6 +40,7 @@ async function refreshCodes(evidenceNow) {
   const codes = await getTroubleCodes(id);
   showCodes(codes);
   timeline.show(codes);
+  if (readCodes !== null) byId("news").textContent = `The trouble codes have changed or were read again: ${codes.stored.length} stored.`;
   readCodes = evidenceNow;
 }
 
