@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test test-slow test-monitoring fuzz format lint stack chaos soak lock clean
+.PHONY: run test test-slow test-monitoring test-browser screenshots page-weight fuzz format lint stack chaos soak lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -18,8 +18,22 @@ test-slow: .venv/installed-dev
 
 # Two minutes: a real Prometheus, each fault really caused, each alert seen to come and go.
 test-monitoring: .venv/installed-dev
-	@command -v prometheus promtool >/dev/null || dev/install-prometheus
+	@dev/install-debian prometheus prometheus promtool
 	$(BIN)/pytest --embedded monitoring
+
+# Every page in a real browser, before the real processes. What failed leaves its trace in var/browser.
+test-browser: .venv/installed-dev
+	@dev/install-debian chromium chromium
+	$(BIN)/pytest --embedded -p playwright --tracing retain-on-failure --screenshot only-on-failure --output var/browser sovd/tests/browser
+
+# The README's pictures; ARGS="--all var/screenshots" for every page, light and dark, at three widths
+screenshots: .venv/installed-dev
+	@dev/install-debian chromium chromium
+	@$(BIN)/python -m dev.screenshots $(ARGS)
+
+page-weight: .venv/installed-dev
+	@dev/install-debian chromium chromium
+	@$(BIN)/python -m dev.page_weight
 
 fuzz: .venv/installed-dev
 	FUZZ_HTTP=50000 FUZZ_SOCKETS=10000 FUZZ_EXAMPLES=100 $(BIN)/pytest sovd/tests/test_fuzz.py

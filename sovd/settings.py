@@ -225,7 +225,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "sovd.middleware.SecureCookies",
     "csp.middleware.CSPMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
+    "sovd.compression.Gzip",  # pages too: the only secret in them, the CSRF token, is masked
+    "sovd.compression.StaticFiles",
     "sovd.middleware.RefuseNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

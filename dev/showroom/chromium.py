@@ -1,0 +1,159 @@
+"""Chromium before the showroom: logged in, and with an ear for everything that must not happen."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    Response,
+    StorageState,
+    WebSocket,
+    sync_playwright,
+)
+
+from dev.servers import ServerError
+
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+SIZES = {375: 812, 1280: 800, 1920: 1080}
+
+# Chromium says so on the console by itself, but not for all that it refuses.
+TELL_VIOLATIONS = """
+addEventListener("securitypolicyviolation", ({ effectiveDirective, blockedURI, sourceFile }) =>
+  console.error(`CSP: ${effectiveDirective} refuses ${blockedURI} in ${sourceFile}`));
+"""
+
+
+def launch_options() -> dict[str, Any]:
+    path = shutil.which("chromium")
+    if path is None:
+        raise ServerError("chromium is not in PATH: dev/install-debian chromium chromium")
+    return {"executable_path": path, "args": ["--no-sandbox"] if os.getuid() == 0 else []}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright, playwright.chromium.launch(**launch_options()) as browser:
+        yield browser
+
+
+def look(width: int = 1280, scheme: Scheme = "light") -> dict[str, Any]:
+    """The options of a context."""
+    size = {"width": width, "height": SIZES[width]}
+    return {"viewport": size, "color_scheme": scheme}
+
+
+class LogIns:
+    """The cookies of each person, who logs in when they are asked for the first time."""
+
+    def __init__(self, browser: Browser, address: str) -> None:
+        self._browser = browser
+        self._address = address
+        self._known: dict[str, StorageState | None] = {"": None}
+
+    def __call__(self, who: str) -> StorageState | None:
+        if who not in self._known:
+            with self._browser.new_context(base_url=self._address) as context:
+                log_in(context.new_page(), who)
+                self._known[who] = context.storage_state()
+        return self._known[who]
+
+
+def log_in(page: Page, who: str) -> None:
+    page.goto("/accounts/login/")
+    page.get_by_label("Username").fill(who)
+    page.get_by_label("Password").fill("sovd-demo")
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("/")
+
+
+class Ear:
+    """Hears what a page must not do: complain, break the CSP, ask elsewhere, cause a 500."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self._heard: list[str] = []
+        self._expected: list[str] = []
+        self._context = context
+        self._host = urlsplit(address).netloc
+        context.add_init_script(TELL_VIOLATIONS)
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self._heard.append(f"uncaught: {error.error}"))
+        context.on("dialog", self._dialog)
+        context.on("request", self._request)
+        context.on("response", self._response)
+        context.on("page", lambda page: page.on("websocket", self._websocket))
+
+    def expect(self, pattern: str) -> None:
+        """What this test provokes: it must be heard, and is then no problem."""
+        self._expected.append(pattern)
+
+    def problems(self) -> list[str]:
+        for page in self._context.pages:
+            page.evaluate("0")  # what was said before is heard when this is answered
+        unheard = [
+            f"not heard: {pattern}"
+            for pattern in self._expected
+            if not any(re.search(pattern, what) for what in self._heard)
+        ]
+        return unheard + [
+            what
+            for what in self._heard
+            if not any(re.search(pattern, what) for pattern in self._expected)
+        ]
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning", "assert"):
+            where = message.location["url"]
+            self._heard.append(f"console {message.type}: {message.text} ({where})")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self._heard.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _request(self, request: Request) -> None:
+        self._ask(request.url)
+
+    def _websocket(self, socket: WebSocket) -> None:
+        self._ask(socket.url)
+
+    def _ask(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob") and parts.netloc != self._host:
+            self._heard.append(f"asked another host: {url}")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 500:
+            self._heard.append(f"{response.status}: {response.url}")
+
+
+class Received:
+    """What came over the wire since then, headers and all."""
+
+    def __init__(self, page: Page) -> None:
+        self.sizes: dict[str, int] = {}
+        self._urls: dict[str, str] = {}
+        session = page.context.new_cdp_session(page)
+        session.on("Network.requestWillBeSent", self._ask)
+        session.on("Network.loadingFinished", self._finish)
+        session.send("Network.enable")
+
+    @property
+    def total(self) -> int:
+        return sum(self.sizes.values())
+
+    def _ask(self, event: dict[str, Any]) -> None:
+        self._urls[event["requestId"]] = event["request"]["url"]
+
+    def _finish(self, event: dict[str, Any]) -> None:
+        url = self._urls[event["requestId"]]
+        self.sizes[url] = self.sizes.get(url, 0) + int(event["encodedDataLength"])

@@ -1,0 +1,25 @@
+"""axe-core in the page, by the protocol of the developer tools: our CSP would not let it in."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+GRAVE = {"serious", "critical"}
+axe = Axe()
+
+
+def no_serious_findings(page: Page) -> None:
+    found = "\n".join(findings(page))
+    assert not found, found
+
+
+def findings(page: Page) -> Iterator[str]:
+    for rule in axe.run(page).response["violations"]:
+        if rule["impact"] in GRAVE:
+            yield from (describe(rule, node) for node in rule["nodes"])
+
+
+def describe(rule: dict[str, Any], node: dict[str, Any]) -> str:
+    return f"{rule['id']} at {node['target']}: {node['failureSummary']}"
