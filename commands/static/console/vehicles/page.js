@@ -2,7 +2,7 @@
 
 import { listVehicles } from "../api.js";
 import { createChoice } from "../choice.js";
-import { cell, element, renew, time } from "../dom.js";
+import { element, renew, time } from "../dom.js";
 import { createFilters } from "../filters.js";
 import { createPages } from "../pages.js";
 import { viewer } from "../site.js";
@@ -45,7 +45,7 @@ function newRow(vehicle) {
     "tr",
     {},
     viewer.canSubmit && element("td", { class: "choose" }, choice.box(vehicle.vehicle_id, `Choose ${vehicle.vin}`)),
-    cell("", vehicleLink(vehicle)),
+    element("td", { class: "name" }, vehicleLink(vehicle)),
     live("", "model"),
     live("", "connection"),
     live("Last seen", "seen nowrap"),
