@@ -118,8 +118,8 @@ def _latest_events(commands: list[uuid.UUID]) -> Any:
 def _add_answer(command: Any, number: int, kind: str, payload: dict[str, Any] | None) -> None:
     """Those that count follow the last claim without a gap."""
     if kind == Kind.STATUS and payload == {"status": Status.IN_PROGRESS}:
-        command.claimed, command.answers = number, []  # maybe after `claimed` was read
-    elif kind == Kind.RESPONSE and number > command.claimed:
+        command.claimed, command.answers, command.answers_left_off = number, [], 0
+    elif kind == Kind.RESPONSE:
         shown = [payload["response"]] if payload else []
         command.answers = [*command.answers, *shown][-MOST_ANSWERS:]
         command.answers_left_off = number - command.claimed - len(command.answers)
@@ -155,7 +155,7 @@ def _failing() -> Any:
     return (
         Batch.objects.filter(stopped_at=None, stop_above_failed_percent__isnull=False)
         .alias(failures=Subquery(count))
-        .filter(failures__gt=F("stop_above_failed_percent") * F("vehicle_count") / 100.0)
+        .filter(failures__gt=F("stop_above_failed_percent") * F("vehicle_count") / 100)
     )
 
 

@@ -15,7 +15,7 @@ from commands import batches, failpoints, lifecycle, plain_json
 from commands.catalogue import is_safe_to_repeat
 from commands.jitter import jittered
 from commands.lifecycle import LostClaim
-from commands.models import Command
+from commands.models import Command, Status
 from commands.threads import CONNECTION_LOST, in_thread
 from vehicles.connector import Answer, Connector, VehicleError
 
@@ -81,6 +81,8 @@ class Execution:
             logger.warning("%s is no longer ours: nothing more is written", self.command)
         except Exception:
             logger.exception("%s could not be carried on", self.command)
+        if self.command.status != Status.COMPLETED:  # also when nobody knows how it ended
+            await self._stop_batch_if_failing()
 
     async def _run(self) -> None:
         try:
@@ -91,8 +93,6 @@ class Execution:
             await self._write(lifecycle.fail, error.error_code, str(error))
         else:
             await self._write(lifecycle.complete, answer)
-            return
-        await self._stop_batch_if_failing()
 
     async def _stop_batch_if_failing(self) -> None:
         """Before anything else of it is claimed. If that cannot be written, the sweep does it."""

@@ -376,6 +376,13 @@ def test_an_address_without_its_slash(
     assert "ends with a slash" in response.json()["detail"]
 
 
+def test_the_documentation_with_a_wrong_token_in_no_known_format(transactional_db: None) -> None:
+    headers = {"accept": "nonsense", "authorization": "Bearer a.b.c"}
+    client = Client(raise_request_exception=False, headers=headers)
+    assert client.get("/api/docs/").status_code == 406
+    assert client.post("/api/docs/").status_code in {405, 406}
+
+
 # Cookies, and the admin's own query parameters
 
 

@@ -57,7 +57,7 @@ POST api/v1/batches/{batch_id}/cancel/       401   401   404   200   403   409
 GET  api/v1/                                 404   404   404   404   404   404
 POST api/v1/                                 404   404   404   404   404   404
 GET  api/schema/                             200   401   200   200   200   200
-GET  api/docs/                               200   401   200   200   200   200
+GET  api/docs/                               200   200   200   200   200   200
 
 GET  admin/                                  302   302   200   200   200   200
 POST admin/                                  302   302   200   200   200   200
