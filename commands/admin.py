@@ -1,12 +1,55 @@
-"""Commands and events in the admin: to look at, within the one rule of who sees what."""
+"""Commands, batches, events and the audit in the admin: to look at, within the one rule of who
+sees what. Commands can also be cancelled there and exported."""
 
-from typing import Any
+import json
+from collections import Counter
+from typing import Any, ClassVar, cast
+from uuid import UUID
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.forms.models import BaseInlineFormSet
+from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.html import format_html
 
-from commands.models import Command, Event
+from commands import audit, export, lifecycle
+from commands.admin_lists import (
+    BoundedPaginator,
+    CommandNameFilter,
+    SubmittedFilter,
+    UserFilter,
+    VehicleFilter,
+)
+from commands.models import (
+    Action,
+    AuditEntry,
+    Batch,
+    Command,
+    CommandQuerySet,
+    Event,
+    sees_all_commands,
+)
+from commands.search import matching
+
+EVENTS_SHOWN = 200
+CHARACTERS_SHOWN = 10_000  # of one payload
+MOST_CANCELLED = 1_000  # at once
+
+admin.site.site_header = admin.site.site_title = "SOVD command console"
+admin.site.index_title = "Administration"
+admin.site.enable_nav_sidebar = False  # its place is the tables'
+
+
+def as_json(value: Any) -> str:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    left_off = len(text) - CHARACTERS_SHOWN
+    if left_off > 0:
+        text = f"{text[:CHARACTERS_SHOWN]}\n… and {left_off:,} more characters: see the API"
+    return format_html('<pre class="json">{}</pre>', text)
 
 
 class ReadOnly:
@@ -29,14 +72,54 @@ class ReadOnly:
         return False
 
 
+class BigTable(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Found by what an index finds, and never counted to its end."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would count the whole table
+    list_per_page = 50
+    sortable_by: ClassVar[Any] = []  # what has no index would be sorted as a whole
+
+    class Media:
+        css = {"all": ["commands/admin.css"]}
+
+    def found(self, text: str) -> Q:
+        raise NotImplementedError
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.readonly_fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()
+        return queryset.filter(self.found(text)) if text else queryset, False
+
+
+class LastEvents(BaseInlineFormSet):  # type: ignore[type-arg]
+    def get_queryset(self) -> Any:
+        if not hasattr(self, "_last"):
+            latest = super().get_queryset().order_by("-sequence_number")
+            self._last = list(latest[:EVENTS_SHOWN])[::-1]
+        return self._last
+
+
 class EventInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
     model = Event
-    fields = ["sequence_number", "kind", "payload", "created_at"]
-    ordering = ["sequence_number"]
+    formset = LastEvents
+    readonly_fields = ["sequence_number", "kind", "payload_as_json", "created_at"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.readonly_fields
+
+    @admin.display(description="payload")
+    def payload_as_json(self, event: Event) -> str:
+        return as_json(event.payload)
 
 
 @admin.register(Command)
-class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+class CommandAdmin(BigTable):
     list_display = [
         "submitted_at",
         "command_name",
@@ -44,28 +127,226 @@ class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         "status",
         "error_code",
         "submitted_by",
+        "live",
     ]
-    list_filter = ["status", "command_name", "error_code"]
+    sortable_by = ["submitted_at"]
     list_select_related = ["vehicle", "submitted_by"]
-    search_fields = ["command_id", "vehicle__vin", "submitted_by__username"]
-    exclude = ["claim_token"]
-    show_full_result_count = False
+    search_fields = ["command_id"]  # that there is a field to type in: `found` says what it finds
+    search_help_text = "A command's ID or its beginning, part of a VIN, or a user's whole name"
+    readonly_fields = [
+        "command_id",
+        "vehicle",
+        "command_name",
+        "params",
+        "status",
+        "error_code",
+        "error_message",
+        "submitted_by",
+        "batch",
+        "submitted_at",
+        "started_at",
+        "completed_at",
+        "expires_at",
+        "cancel_requested_at",
+        "lost_workers",
+        "log",
+    ]
     inlines = [EventInline]
+    actions = ["cancel", "export_csv"]
+
+    @property
+    def media(self) -> forms.Media:
+        completing = AutocompleteSelect(Command._meta.get_field("vehicle"), self.admin_site)
+        return super().media + completing.media
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Only who may look at vehicles or users is helped to choose one."""
+        chosen = [("vehicles.view_vehicle", VehicleFilter), ("auth.view_user", UserFilter)]
+        allowed = [filter_ for permission, filter_ in chosen if request.user.has_perm(permission)]
+        return ["status", SubmittedFilter, CommandNameFilter, *allowed, "error_code"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Command]:
         commands: QuerySet[Command] = Command.objects.visible_to(request.user)
         return commands.order_by(*self.get_ordering(request))
 
+    def found(self, text: str) -> Q:
+        return matching(text) | Q(submitted_by__in=User.objects.filter(username=text))
+
+    def view_on_site(self, obj: Command) -> str:
+        return f"/commands/{obj.pk}/"
+
+    @admin.display(description="live")
+    def live(self, command: Command) -> str:
+        return format_html('<a href="{}">Watch</a>', self.view_on_site(command))
+
+    @admin.display(description="parameters")
+    def params(self, command: Command) -> str:
+        return as_json(command.command_params)
+
+    @admin.display(description="events")
+    def log(self, command: Command) -> str:
+        events = command.last_sequence_number
+        if events <= EVENTS_SHOWN:
+            return f"All {events} are below."
+        everything = f"/api/v1/commands/{command.pk}/events/"
+        return format_html(
+            'The last {} of {} are below; <a href="{}">all of them as JSON</a>.',
+            EVENTS_SHOWN,
+            events,
+            everything,
+        )
+
+    # Actions
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("commands.add_command")
+
+    @admin.action(description="Cancel the selected commands", permissions=["cancel"])
+    def cancel(self, request: HttpRequest, commands: QuerySet[Command]) -> None:
+        chosen = list(commands[: MOST_CANCELLED + 1])
+        if len(chosen) > MOST_CANCELLED:
+            problem = f"More than {MOST_CANCELLED} commands are selected, so none was cancelled."
+            self.message_user(request, problem, messages.ERROR)
+            return
+        outcomes = Counter(_cancelled(request, command) for command in chosen)
+        told = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+        self.message_user(request, f"Of {len(chosen)} commands: {told}.")
+
+    @admin.action(description="Export the selected commands as CSV")
+    def export_csv(
+        self, request: HttpRequest, commands: QuerySet[Command]
+    ) -> StreamingHttpResponse | None:
+        try:
+            rows = export.count(cast(CommandQuerySet, commands))
+        except export.TooMany as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None
+        audit.record(request, Action.EXPORT, format="csv", rows=rows, filters=dict(request.GET))
+        return export.file_of(cast(CommandQuerySet, commands), "csv")
+
+
+def _cancelled(request: HttpRequest, command: Command) -> str:
+    try:
+        with transaction.atomic():
+            at_once = lifecycle.cancel(command)
+            audit.record(request, Action.CANCEL, command.pk)
+    except lifecycle.AlreadyEnded:
+        return "had already ended"
+    return "cancelled" if at_once else "asked to stop"
+
 
 @admin.register(Event)
-class EventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["created_at", "command", "sequence_number", "kind", "payload"]
+class EventAdmin(BigTable):
+    list_display = ["created_at", "command", "sequence_number", "kind", "beginning"]
     list_filter = ["kind"]
     list_select_related = ["command"]
-    search_fields = ["command__command_id"]
+    search_fields = ["command"]
+    search_help_text = "A command's whole ID"
+    readonly_fields = [
+        "command",
+        "sequence_number",
+        "kind",
+        "payload_as_json",
+        "created_at",
+    ]
     ordering = ["-id"]
-    show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        visible = Command.objects.visible_to(request.user)
-        return super().get_queryset(request).filter(command__in=visible)
+        events = super().get_queryset(request)
+        if sees_all_commands(request.user):
+            return events
+        return events.filter(command__in=Command.objects.visible_to(request.user))
+
+    def found(self, text: str) -> Q:
+        return Q(command=_uuid(text))
+
+    @admin.display(description="payload")
+    def beginning(self, event: Event) -> str:
+        text = json.dumps(event.payload, ensure_ascii=False)
+        return text if len(text) <= 100 else f"{text[:100]}…"
+
+    @admin.display(description="payload")
+    def payload_as_json(self, event: Event) -> str:
+        return as_json(event.payload)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@admin.register(Batch)
+class BatchAdmin(BigTable):
+    list_display = [
+        "submitted_at",
+        "command_name",
+        "vehicle_count",
+        "submitted_by",
+        "stopped_at",
+        "stop_reason",
+    ]
+    list_filter = [SubmittedFilter, CommandNameFilter]
+    list_select_related = ["submitted_by"]
+    search_fields = ["batch_id"]
+    search_help_text = "A batch's ID, or a user's whole name"
+    readonly_fields = [
+        "batch_id",
+        "command_name",
+        "params",
+        "vehicle_count",
+        "submitted_by",
+        "submitted_at",
+        "stop_above_failed_percent",
+        "stopped_at",
+        "stop_reason",
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+        batches: QuerySet[Batch] = Batch.objects.visible_to(request.user)
+        return batches.order_by(*self.get_ordering(request))
+
+    def found(self, text: str) -> Q:
+        return Q(pk=_uuid(text)) | Q(submitted_by__in=User.objects.filter(username=text))
+
+    def view_on_site(self, obj: Batch) -> str:
+        return f"/batches/{obj.pk}/"
+
+    @admin.display(description="parameters")
+    def params(self, batch: Batch) -> str:
+        return as_json(batch.command_params)
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(BigTable):
+    list_display = ["at", "username", "action", "subject", "about", "address"]
+    list_filter = ["action"]
+    search_fields = ["username"]
+    search_help_text = "A user's whole name, or the ID of a command or batch"
+    readonly_fields = [
+        "at",
+        "username",
+        "user_id",
+        "action",
+        "subject",
+        "details_as_json",
+        "address",
+    ]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("commands.view_auditentry")
+
+    def found(self, text: str) -> Q:
+        """One of them, so that an index gives the latest first."""
+        if subject := _uuid(text):
+            return Q(subject=str(subject))
+        return Q(action=text) if text in Action.values else Q(username=text)
+
+    @admin.display(description="details")
+    def about(self, entry: AuditEntry) -> str:
+        return ", ".join(f"{name}: {value}" for name, value in entry.details.items())
+
+    @admin.display(description="details")
+    def details_as_json(self, entry: AuditEntry) -> str:
+        return as_json(entry.details)

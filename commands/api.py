@@ -6,20 +6,22 @@ from uuid import UUID
 import django_filters
 from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
+from django.http import StreamingHttpResponse
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.generics import GenericAPIView, get_object_or_404
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from commands import idempotency, lifecycle, tickets
+from commands import audit, export, idempotency, lifecycle, tickets
 from commands.catalogue import COMMAND_TYPES, CommandType
 from commands.events import (
     MAX_SEQUENCE_NUMBER,
@@ -31,6 +33,7 @@ from commands.events import (
 )
 from commands.limits import CommandThrottle
 from commands.models import (
+    Action,
     Command,
     CommandQuerySet,
     ErrorCode,
@@ -38,6 +41,7 @@ from commands.models import (
     IdempotencyKey,
     Status,
 )
+from commands.search import matching
 from vehicles.models import Vehicle
 
 
@@ -67,10 +71,20 @@ def check_all_found(what: str, ids: Iterable[UUID], found: Iterable[UUID]) -> No
         raise ValidationError(f"There is no {what} {', '.join(missing[:10])}{more}.")
 
 
+WRONG_CONFIRMATION = (
+    "Not the last six characters of this vehicle's VIN. Look whether it is the one you mean."
+)
+
+
 class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
     vehicle_id = serializers.UUIDField()
     vin = serializers.CharField(source="vehicle.vin", read_only=True)
     command_params = serializers.DictField(default=dict)
+    confirmation = serializers.CharField(
+        write_only=True,
+        required=False,
+        help_text="The last six characters of the vehicle's VIN: that it is the one you mean.",
+    )
     error_code = serializers.ChoiceField(ErrorCode.choices, allow_blank=True, read_only=True)
     submitted_by = serializers.CharField(source="submitted_by.username", read_only=True)
     batch_id = serializers.UUIDField(allow_null=True, read_only=True)
@@ -84,6 +98,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
             "command_name",
             "command_params",
             "batch_id",
+            "confirmation",
             "status",
             "error_code",
             "error_message",
@@ -111,6 +126,9 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
         errors = COMMAND_TYPES[attrs["command_name"]].errors(attrs["command_params"])
         if errors:
             raise ValidationError({"command_params": errors})
+        expected = attrs["vehicle_id"].vin[-6:]
+        if attrs.get("confirmation", expected).upper() != expected:
+            raise ValidationError({"confirmation": [WRONG_CONFIRMATION]})
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Command:
@@ -146,10 +164,26 @@ IN_OUR_TIME = [
 ]
 
 
+class SeveralField(django_filters.fields.MultipleChoiceField):  # type: ignore[misc]
+    """An empty one is none, as for the other filters."""
+
+    def to_python(self, value: Any) -> list[str]:
+        return [text for text in super().to_python(value) if text]
+
+
+class SeveralFilter(django_filters.MultipleChoiceFilter):  # type: ignore[misc]
+    field_class = SeveralField
+
+
 class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
     vehicle_id = django_filters.UUIDFilter()
     batch_id = django_filters.UUIDFilter()
-    status = django_filters.ChoiceFilter(choices=Status.choices)
+    status = SeveralFilter(choices=Status.choices, method="filter_status")
+    search = django_filters.CharFilter(
+        method="filter_search",
+        max_length=100,
+        label="Part of the VIN, or the beginning of a command's ID",
+    )
     command_name = django_filters.CharFilter(max_length=64)
     submitted_by = django_filters.CharFilter(field_name="submitted_by__username", max_length=150)
     submitted_after = django_filters.IsoDateTimeFilter(
@@ -158,6 +192,14 @@ class CommandFilter(django_filters.FilterSet):  # type: ignore[misc]
     submitted_before = django_filters.IsoDateTimeFilter(
         field_name="submitted_at", lookup_expr="lt", validators=IN_OUR_TIME
     )
+
+    def filter_status(
+        self, commands: CommandQuerySet, name: str, values: list[str]
+    ) -> CommandQuerySet:
+        return commands.filter(status__in=values) if values else commands
+
+    def filter_search(self, commands: CommandQuerySet, name: str, value: str) -> CommandQuerySet:
+        return commands.filter(matching(value))
 
 
 class MaySubmit(BasePermission):
@@ -175,6 +217,7 @@ class Ended(APIException):
         super().__init__(f"The {what}; it can no longer be cancelled.")
 
 
+FORMAT = {"type": "string", "enum": list(export.KINDS), "default": "csv"}
 AFTER = {"type": "integer", "minimum": 0, "maximum": MAX_SEQUENCE_NUMBER, "default": 0}
 FRAME = {
     "anyOf": [
@@ -189,12 +232,28 @@ FRAMES = {
 }
 
 
+class AnyType(BaseContentNegotiation):
+    """What is sent is said by `format`, whatever is accepted. What is wrong is said in JSON."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
 class SubmitsOnce(GenericViewSet[Any]):
     """However often a POST with one Idempotency-Key is repeated."""
 
     def submitted_with(self, command: Command) -> Any:
         """What the POST of this command made, as it was then."""
         return command
+
+    def submit(self, request: Request, serializer: Any, key: IdempotencyKey | None) -> None:
+        """In one transaction, with what the audit tells of it."""
+        raise NotImplementedError
 
     def submit_once(self, request: Request) -> Response:
         key = idempotency.key_of(request)
@@ -211,7 +270,7 @@ class SubmitsOnce(GenericViewSet[Any]):
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         try:
-            serializer.save(key=key)
+            self.submit(request, serializer, key)
         except IntegrityError:
             if repeated := self._repeated(key):  # the same request was faster on another connection
                 return repeated
@@ -244,6 +303,14 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
         answer again, and nothing is sent twice."""
         return self.submit_once(request)
 
+    @transaction.atomic
+    def submit(self, request: Request, serializer: Any, key: IdempotencyKey | None) -> None:
+        command = serializer.save(key=key)
+        about = {"command_name": command.command_name, "vin": command.vehicle.vin}
+        audit.record(request, Action.SUBMIT, command.pk, **about)
+        if "confirmation" in serializer.validated_data:
+            audit.record(request, Action.CONFIRM, command.pk, **about)
+
     @extend_schema(
         responses={200: FRAMES},
         parameters=[OpenApiParameter("after", AFTER, description="Events beyond this number")],
@@ -259,13 +326,44 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
         """The vehicle's answers that count: those since the command was last claimed."""
         return _frames(self._log().answers_that_count().order_by("sequence_number"))
 
+    @extend_schema(
+        filters=True,
+        parameters=[OpenApiParameter("format", FORMAT)],
+        responses={(200, "text/csv"): str, (200, "application/jsonl"): str},
+    )
+    @action(
+        detail=False,
+        url_path="export",
+        pagination_class=None,
+        content_negotiation_class=AnyType,
+    )
+    def as_file(self, request: Request) -> StreamingHttpResponse:
+        """What the filters find, newest first, as a file: CSV or JSON Lines."""
+        kind = request.query_params.get("format", "csv")
+        if kind not in export.KINDS:
+            raise ValidationError({"format": [f"Must be one of: {', '.join(export.KINDS)}."]})
+        commands = cast(CommandQuerySet, self.filter_queryset(self.get_queryset()))
+        try:
+            rows = export.count(commands)
+        except export.TooMany as error:
+            raise ValidationError({"submitted_after": [str(error)]}) from error
+        filters = {
+            name: request.query_params.getlist(name)
+            for name in CommandFilter.base_filters
+            if name in request.query_params
+        }
+        audit.record(request, Action.EXPORT, format=kind, rows=rows, filters=filters)
+        return export.file_of(commands, kind)
+
     @extend_schema(request=None, responses={200: CommandSerializer, 202: CommandSerializer})
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, command_id: str) -> Response:
         """200: it was pending and is cancelled. 202: it is running and was asked to stop."""
         command = self.get_object()
         try:
-            cancelled = lifecycle.cancel(command)
+            with transaction.atomic():
+                cancelled = lifecycle.cancel(command)
+                audit.record(request, Action.CANCEL, command.pk)
         except lifecycle.AlreadyEnded as error:
             raise Ended(f"command is {command.status}") from error
         command.refresh_from_db()
@@ -281,7 +379,9 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         commands = serializer.validated_data["command_ids"]
-        cancelled, asked_to_stop = lifecycle.cancel_many(commands)
+        with transaction.atomic():
+            audit.record_each(request, Action.CANCEL, commands.still_open())
+            cancelled, asked_to_stop = lifecycle.cancel_many(commands)
         ended = commands.count() - cancelled - asked_to_stop
         counts = {"cancelled": cancelled, "asked_to_stop": asked_to_stop, "already_ended": ended}
         return Response(counts)

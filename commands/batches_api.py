@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.decorators import action
@@ -13,7 +14,7 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from commands import batches, lifecycle
+from commands import audit, batches, lifecycle
 from commands.api import (
     CommandSerializer,
     Ended,
@@ -25,7 +26,7 @@ from commands.api import (
 from commands.batches import MOST_VEHICLES
 from commands.catalogue import COMMAND_TYPES
 from commands.limits import CommandThrottle
-from commands.models import Batch, Command, Status, StopReason
+from commands.models import Action, Batch, Command, IdempotencyKey, Status, StopReason
 from sovd.pagination import Pages
 from vehicles.api import VehicleFilter, VehicleSerializer
 from vehicles.models import Vehicle
@@ -233,6 +234,14 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOnce
         Idempotency-Key a repeat within 24 hours gets the first answer again."""
         return self.submit_once(request)
 
+    @transaction.atomic
+    def submit(self, request: Request, serializer: Any, key: IdempotencyKey | None) -> None:
+        batch = serializer.save(key=key)
+        about = {"command_name": batch.command_name, "vehicles": batch.vehicle_count}
+        audit.record(request, Action.SUBMIT, batch.pk, **about)
+        if "vehicle_count" in serializer.validated_data:
+            audit.record(request, Action.CONFIRM, batch.pk, **about)
+
     @extend_schema(responses={200: ResultSerializer(many=True)})
     @action(
         detail=True,
@@ -252,8 +261,11 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOnce
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, batch_id: str) -> Response:
         """What is pending is cancelled, and what is running is asked to stop."""
+        batch = self._visible_batch()
         try:
-            batches.cancel(self._visible_batch())
+            with transaction.atomic():
+                batches.cancel(batch)
+                audit.record(request, Action.CANCEL, batch.pk)
         except lifecycle.AlreadyEnded as error:
             raise Ended("batch has ended") from error
         return Response(self.get_serializer(self.get_object()).data)

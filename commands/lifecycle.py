@@ -33,7 +33,6 @@ from commands.catalogue import is_safe_to_repeat
 from commands.doorbell import WORKERS, bell
 from commands.models import (
     MOST_LOST_WORKERS,
-    OPEN,
     TERMINAL,
     Command,
     CommandQuerySet,
@@ -86,7 +85,7 @@ def submit_many(commands: list[Command], key: IdempotencyKey | None = None) -> N
     expires = timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS)
     for command in commands:
         command.expires_at, command.last_sequence_number = Now() + expires, 1
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # all or nothing, also within what a caller adds
         Command.objects.bulk_create(commands)
         for command in commands:
             command.expires_at = command.submitted_at + expires  # as stored: one Now() a statement
@@ -202,8 +201,7 @@ def cancel_many(commands: CommandQuerySet) -> tuple[int, int]:
     with transaction.atomic():
         # All locked before one is written, in the order of `renew`: nobody waits in a circle, and
         # what a worker claims meanwhile is either cancelled here or seen as running.
-        rows = commands.filter(status__in=OPEN).order_by("pk").select_for_update()
-        locked = list(rows)
+        locked = list(commands.still_open())
         pending = [command for command in locked if command.status == Status.PENDING]
         running = [command.pk for command in locked if command.status == Status.IN_PROGRESS]
         if pending:

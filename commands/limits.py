@@ -13,8 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
@@ -95,27 +94,16 @@ def _digest(request: Request) -> str:
 
 def client_address(request: HttpRequest | Request) -> str | None:
     """Of the client, as the last of the TRUSTED_PROXIES tells it; without any, of the socket."""
-    own: str | None = request.META.get("REMOTE_ADDR") or None
+    own = _address(request.META.get("REMOTE_ADDR") or "")
     hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     if not 0 < settings.TRUSTED_PROXIES <= len(hops):
         return own
+    return _address(hops[-settings.TRUSTED_PROXIES]) or own
+
+
+def _address(text: str) -> str | None:
+    """Without the zone of such as fe80::1%eth0, which Postgres does not take for an address."""
     try:
-        return str(ip_address(hops[-settings.TRUSTED_PROXIES].strip()))
+        return str(ip_address(text.strip().partition("%")[0]))
     except ValueError:
-        return own
-
-
-# --- For django-axes, which watches the log-in pages
-
-
-def is_of_the_api(request: HttpRequest, credentials: Any) -> bool:
-    """There LogInThrottle counts."""
-    return request.path.startswith("/api/")
-
-
-def locked_out(request: HttpRequest, response: HttpResponse, credentials: Any) -> HttpResponse:
-    """The answer to who failed too often."""
-    seconds = math.ceil(settings.AXES_COOLOFF_TIME.total_seconds())
-    page = render(request, "429.html", {"seconds": seconds}, status=429)
-    page["Retry-After"] = str(seconds)
-    return page
+        return None

@@ -111,6 +111,10 @@ class CommandQuerySet(models.QuerySet["Command"]):
     def waiting(self) -> CommandQuerySet:
         return self.filter(status=Status.PENDING, expires_at__gt=Now())
 
+    def still_open(self) -> CommandQuerySet:
+        """Locked, in one order for all who lock many, until the transaction ends."""
+        return self.filter(status__in=OPEN).order_by("pk").select_for_update()
+
     def unsuspected(self) -> CommandQuerySet:
         return self.filter(lost_workers__lt=MOST_LOST_WORKERS - 1)
 

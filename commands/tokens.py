@@ -1,27 +1,38 @@
 """Tokens: to log in, to stay logged in, to log out."""
 
 import hashlib
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import InvalidToken
-from rest_framework_simplejwt.serializers import TokenRefreshSerializer
+from rest_framework_simplejwt.serializers import TokenObtainPairSerializer, TokenRefreshSerializer
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView, TokenViewBase
 
+from commands import audit
 from commands.authentication import ODD_CLAIMS
 from commands.limits import LogInThrottle, forget_attempts
-from commands.models import UsedToken
+from commands.models import Action, UsedToken
+
+
+class LogInSerializer(TokenObtainPairSerializer):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, str]:
+        answer = super().validate(attrs)
+        audit.record_of(cast(User, self.user), self.context["request"], Action.LOG_IN)
+        return answer
 
 
 class LogInView(TokenObtainPairView):
     """An access token and a refresh token for a name and a password."""
 
+    serializer_class = LogInSerializer
     throttle_classes = [LogInThrottle]
 
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -58,11 +69,15 @@ class RefreshView(TokenRefreshView):
 class LogOutSerializer(serializers.Serializer[Any]):
     refresh = serializers.CharField(write_only=True)
 
+    @transaction.atomic
     def validate_refresh(self, text: str) -> str:
         try:
-            use_up(RefreshToken(text))  # type: ignore[arg-type]
+            token = RefreshToken(text)  # type: ignore[arg-type]
+            use_up(token)
         except ODD_CLAIMS as error:
             raise InvalidToken("The token's claims cannot be read.") from error
+        if user := _user_of(token):
+            audit.record_of(user, self.context["request"], Action.LOG_OUT)
         return text
 
 
@@ -75,6 +90,12 @@ class LogOutView(TokenViewBase):
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         super().post(request, *args, **kwargs)
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+def _user_of(token: Token) -> User | None:
+    with suppress(*ODD_CLAIMS):
+        return User.objects.filter(pk=token.get("user_id")).first()
+    return None
 
 
 def use_up(token: Token) -> None:

@@ -171,6 +171,13 @@ STOP = {
         "cancelled.",
     }
 }
+CONFIRMATION = {
+    "type": "string",
+    "description": "The last six characters of the vehicle's VIN: that it is the one you mean.",
+    "minLength": 6,
+    "maxLength": 6,
+    "examples": ["000101"],
+}
 
 STREAM = f"""
 `ws(s)://<host>/ws/responses/{{command_id}}?token=<access token>[&after=N]` sends the events of one
@@ -293,6 +300,7 @@ def _submission(name: str) -> dict[str, Any]:
             "vehicle_id": {"type": "string", "format": "uuid"},
             "command_name": {"type": "string", "enum": [name]},
             "command_params": params,
+            "confirmation": CONFIRMATION,
         },
         "required": ["vehicle_id", "command_name", "command_params"],
         "additionalProperties": False,

@@ -272,6 +272,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
+FORMAT_MODULE_PATH = "sovd.formats"
 
 # --- Database and channel layer
 
@@ -381,6 +382,7 @@ CLIENT_FRAME_BYTES = whole("CLIENT_FRAME_BYTES", 65_536)
 CLIENT_FRAMES_PER_MINUTE = whole("CLIENT_FRAMES_PER_MINUTE", 60)
 STREAMS_PER_USER = whole("STREAMS_PER_USER", 2_000, least=1)
 STREAMS_PER_PROCESS = whole("STREAMS_PER_PROCESS", 10_000, least=1)
+EXPORT_ROWS = whole("EXPORT_ROWS", 100_000, least=1, most=10_000_000)
 
 # django-axes: wrong passwords on the log-in pages.
 AXES_ENABLED = bool(THROTTLE_LOGIN)
@@ -388,14 +390,15 @@ if AXES_ENABLED:
     failures, _, unit = THROTTLE_LOGIN.partition("/")
     AXES_FAILURE_LIMIT = int(failures)
     AXES_COOLOFF_TIME = timedelta(seconds={"s": 1, "m": 60, "h": 3600, "d": 86400}[unit[0]])
+AXES_HANDLER = "commands.lock_out.Handler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
-AXES_WHITELIST_CALLABLE = "commands.limits.is_of_the_api"
-AXES_LOCKOUT_CALLABLE = "commands.limits.locked_out"
+AXES_WHITELIST_CALLABLE = "commands.lock_out.is_of_the_api"
+AXES_LOCKOUT_CALLABLE = "commands.lock_out.answer"
 AXES_CLIENT_IP_CALLABLE = "commands.limits.client_address"
 
 # --- Commands, vehicles, worker

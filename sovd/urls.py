@@ -1,5 +1,8 @@
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.permissions import AllowAny
@@ -19,6 +22,7 @@ from commands.console import (
     VehiclesPage,
 )
 from commands.dashboard import DashboardView
+from commands.log_in import LogInPage, to_log_in
 from commands.tokens import LogInView, LogOutView, RefreshView
 from commands.vehicles_api import VehiclesWithCommands
 from sovd.errors import no_such_address
@@ -46,6 +50,13 @@ api: list[URLPattern | URLResolver] = [
     path("", include(router.urls)),
     re_path("", no_such_address),
 ]
+
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """What browsers ask for beside pages that name no icon."""
+    return redirect(static("console/favicon.svg"))
+
+
 console: list[URLPattern | URLResolver] = [
     path("", DashboardPage.as_view(), name="dashboard"),
     path("vehicles/", VehiclesPage.as_view(), name="vehicles"),
@@ -59,8 +70,10 @@ console: list[URLPattern | URLResolver] = [
 ]
 urlpatterns = [
     path("", include(console)),
-    path("accounts/login/", LoginView.as_view(), name="login"),
+    path("favicon.ico", favicon),
+    path("accounts/login/", LogInPage.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
+    path("admin/login/", to_log_in),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(permission_classes=[AllowAny]), name="schema"),

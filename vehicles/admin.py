@@ -47,8 +47,13 @@ class VehicleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["vin", "make", "model", "year", "connection", "last_seen_at"]
     list_filter = [ConnectionFilter, "make"]
     search_fields = ["vin", "make", "model"]
+    search_help_text = "Parts of the VIN, the make or the model"
     readonly_fields = ["vehicle_id", "last_seen_at", "created_at"]
+    show_full_result_count = False
     formfield_overrides = {JSONField: {"form_class": PlainJSONField}}
+
+    def view_on_site(self, obj: Vehicle) -> str:
+        return f"/vehicles/{obj.pk}/"
 
     @admin.display(description="connection")
     def connection(self, vehicle: Vehicle) -> str:

@@ -124,7 +124,7 @@ A_BYTE = "one byte in hexadecimal, such as 0x10"
         ({"command_params": "0x10"}, "command_params", "dictionary"),
         ({"command_params": ["0x10"]}, "command_params", "dictionary"),
         ({"command_params": None}, "command_params", "may not be null"),
-        ({"status": "completed"}, "status", "Known: command_name, command_params, vehicle_id"),
+        ({"status": "completed"}, "status", "Known: command_name, command_params, confirmation"),
         ({"submitted_by": "admin"}, "submitted_by", "Known: command_name"),
         ({"command_id": str(uuid4())}, "command_id", "Known: command_name"),
     ],
@@ -482,8 +482,8 @@ def queries(user: User, address: str, body: dict[str, Any] | None = None) -> int
 
 
 def test_queries_of_a_submission(operator: User, vehicle: Vehicle) -> None:
-    """The vehicle, BEGIN, the command, its event, COMMIT."""
-    assert queries(operator, COMMANDS, {"vehicle_id": str(vehicle.pk), **ReadDTC}) == 8
+    """The vehicle, BEGIN, the command, its event, the audit's entry, COMMIT."""
+    assert queries(operator, COMMANDS, {"vehicle_id": str(vehicle.pk), **ReadDTC}) == 9
 
 
 def test_queries_of_a_list_do_not_grow(operator: User, vehicle: Vehicle) -> None:

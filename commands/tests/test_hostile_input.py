@@ -241,11 +241,13 @@ def test_forms_where_a_csrf_token_is_looked_for(operator: User, content_type: st
 
 LISTS = {
     COMMANDS: "vehicle_id batch_id status command_name submitted_by submitted_after "
-    "submitted_before ordering page_size cursor format",
+    "submitted_before search ordering page_size cursor format",
     VEHICLES: "connection_status search ordering page_size cursor format",
     f"{COMMANDS}COMMAND/events/": "after",
     BATCHES: "command_name submitted_by ordering page_size cursor format",
     f"{BATCHES}BATCH/results/": "status ordering page_size cursor format",
+    f"{COMMANDS}export/": "vehicle_id status command_name submitted_by submitted_after "
+    "submitted_before search format",
 }
 NASTY = [
     "",
@@ -439,6 +441,7 @@ PLACES = [
     TOKEN,
     "/api/v1/token/refresh/",
     "/api/v1/command-types/",
+    f"{COMMANDS}export/",
     TICKETS,
     "/accounts/login/",
     "/api/schema/",

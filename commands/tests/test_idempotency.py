@@ -193,4 +193,4 @@ def test_queries_of_a_submission_with_a_key(operator: User, vehicle: Vehicle) ->
         with CaptureQueriesContext(connection) as captured:
             body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
             assert client.post(COMMANDS, body, headers=headers).status_code == 201
-        assert len(captured) == 8 + more
+        assert len(captured) == 9 + more

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from commands import batches
-from commands.models import Batch, Command
+from commands.models import AuditEntry, Batch, Command
 from commands.threads import in_thread
 from conftest import WAIT_SECONDS, ReadDTC, make_user, make_vehicle, submit, token_of
 from sovd.asgi import application, websocket_urlpatterns
@@ -28,7 +28,9 @@ ROLES = ["anonymous", "inactive", "stranger", "owner", "viewer", "admin"]
 RULES = """
                                              anon  inact strng owner viewr admin
 GET  /                                       302   302   200   200   200   200
-GET  accounts/login/                         200   200   200   200   200   200
+GET  favicon.ico                             302   302   302   302   302   302
+POST favicon.ico                             302   302   302   302   302   302
+GET  accounts/login/                         200   200   302   302   302   302
 POST accounts/login/                         200   200   200   200   200   200
 PUT  accounts/login/                         200   200   200   200   200   200
 POST accounts/logout/                        302   302   302   302   302   302
@@ -44,6 +46,7 @@ GET  api/v1/vehicles/{vehicle_id}/trouble-codes/ 401   401   200   200   200   2
 GET  api/v1/dashboard/                       401   401   200   200   200   200
 GET  api/v1/commands/                        401   401   200   200   200   200
 POST api/v1/commands/                        401   401   201   201   403   201
+GET  api/v1/commands/export/                 401   401   200   200   200   200
 GET  api/v1/commands/{command_id}/           401   401   404   200   200   200
 POST api/v1/commands/{command_id}/cancel/    401   401   404   200   403   409
 POST api/v1/commands/cancel/                 401   401   400   200   403   200
@@ -61,8 +64,8 @@ GET  api/docs/                               200   200   200   200   200   200
 
 GET  admin/                                  302   302   200   200   200   200
 POST admin/                                  302   302   200   200   200   200
-GET  admin/login/                            200   200   302   302   302   302
-POST admin/login/                            200   200   200   200   200   200
+GET  admin/login/                            302   302   302   302   302   302
+POST admin/login/                            302   302   302   302   302   302
 GET  admin/logout/                           302   302   405   405   405   405
 POST admin/logout/                           302   302   302   302   302   302
 GET  admin/password_change/                  302   302   200   200   200   200
@@ -100,6 +103,26 @@ GET  admin/commands/event/{id}/delete/       302   302   403   403   403   403
 POST admin/commands/event/{id}/delete/       302   302   403   403   403   403
 GET  admin/commands/event/{id}/change/       302   302   302   200   200   200
 POST admin/commands/event/{id}/change/       302   302   403   403   403   403
+GET  admin/commands/batch/                   302   302   200   200   200   200
+POST admin/commands/batch/                   302   302   200   200   200   200
+GET  admin/commands/batch/add/               302   302   403   403   403   403
+POST admin/commands/batch/add/               302   302   403   403   403   403
+GET  admin/commands/batch/{id}/history/      302   302   302   200   200   200
+POST admin/commands/batch/{id}/history/      302   302   302   200   200   200
+GET  admin/commands/batch/{id}/delete/       302   302   403   403   403   403
+POST admin/commands/batch/{id}/delete/       302   302   403   403   403   403
+GET  admin/commands/batch/{id}/change/       302   302   302   200   200   200
+POST admin/commands/batch/{id}/change/       302   302   403   403   403   403
+GET  admin/commands/auditentry/              302   302   403   403   403   200
+POST admin/commands/auditentry/              302   302   403   403   403   200
+GET  admin/commands/auditentry/add/          302   302   403   403   403   403
+POST admin/commands/auditentry/add/          302   302   403   403   403   403
+GET  admin/commands/auditentry/{id}/history/ 302   302   403   403   403   200
+POST admin/commands/auditentry/{id}/history/ 302   302   403   403   403   200
+GET  admin/commands/auditentry/{id}/delete/  302   302   403   403   403   403
+POST admin/commands/auditentry/{id}/delete/  302   302   403   403   403   403
+GET  admin/commands/auditentry/{id}/change/  302   302   403   403   403   200
+POST admin/commands/auditentry/{id}/change/  302   302   403   403   403   403
 
 GET  admin/vehicles/vehicle/                 302   302   403   403   200   200
 POST admin/vehicles/vehicle/                 302   302   403   403   200   200
@@ -229,7 +252,12 @@ def address_of(route: str, command: Command) -> str:
     """With the ids of things that are there."""
     group, _ = Group.objects.get_or_create(name="A group")
     user, _ = User.objects.get_or_create(username="somebody")
+    batch, _ = Batch.objects.get_or_create(
+        command_name="ReadDTC", submitted_by=command.submitted_by, vehicle_count=1
+    )
     ids = {
+        "admin/commands/auditentry": AuditEntry.objects.latest("id").pk,
+        "admin/commands/batch": batch.pk,
         "admin/commands/command": command.pk,
         "admin/commands/event": command.events.values_list("pk", flat=True)[0],
         "admin/vehicles/vehicle": command.vehicle_id,

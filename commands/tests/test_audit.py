@@ -1,0 +1,246 @@
+"""The audit: no deed without its entry, no entry without its deed, and nobody rewrites it."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_login_failed
+from django.db import ProgrammingError, connection
+from django.test import Client
+from rest_framework_simplejwt.tokens import RefreshToken
+
+from commands import lifecycle
+from commands.models import AuditEntry, Command
+from conftest import ClearDTC, ReadDTC, api, claim_one, submit
+from vehicles.models import Vehicle
+
+COMMANDS = "/api/v1/commands/"
+TOKEN = "/api/v1/token/"  # noqa: S105 - an address
+LOG_IN = "/accounts/login/"
+
+
+def entries() -> list[tuple[str, str, str]]:
+    """Who did what to what, in order."""
+    return list(AuditEntry.objects.order_by("id").values_list("username", "action", "subject"))
+
+
+def last() -> AuditEntry:
+    return AuditEntry.objects.latest("id")
+
+
+def post(user: User, vehicle: Vehicle, **fields: Any) -> Any:
+    return api(user).post(COMMANDS, {"vehicle_id": str(vehicle.pk), **ReadDTC, **fields})
+
+
+def cancel(user: User, command: Command) -> Any:
+    return api(user).post(f"{COMMANDS}{command.pk}/cancel/")
+
+
+# Commands
+
+
+@pytest.mark.embedded
+def test_submitting_and_cancelling(operator: User, vehicle: Vehicle) -> None:
+    command = submit(operator, vehicle)
+    assert cancel(operator, command).status_code == 200
+    assert entries() == [("operator", each, str(command.pk)) for each in ("submit", "cancel")]
+    first = AuditEntry.objects.earliest("id")
+    assert (first.user_id, first.address) == (operator.pk, "127.0.0.1")
+    assert first.details == {"command_name": "ReadDTC", "vin": vehicle.vin}
+
+
+def test_asking_a_running_one_to_stop(operator: User, vehicle: Vehicle) -> None:
+    command = submit(operator, vehicle)
+    claim_one()
+    assert cancel(operator, command).status_code == 202
+    assert entries()[1:] == [("operator", "cancel", str(command.pk))]
+
+
+def test_what_was_not_done_has_no_entry(
+    operator: User, stranger: User, viewer: User, vehicle: Vehicle
+) -> None:
+    command = submit(operator, vehicle)
+    lifecycle.cancel(command)
+    assert post(viewer, vehicle).status_code == 403
+    assert post(operator, vehicle, command_params={}).status_code == 400
+    assert cancel(viewer, command).status_code == 403
+    assert cancel(stranger, command).status_code == 404
+    assert cancel(operator, command).status_code == 409
+    assert entries() == [("operator", "submit", str(command.pk))]
+
+
+def test_a_repeat_of_a_submission_is_not_another_one(operator: User, vehicle: Vehicle) -> None:
+    body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
+    for _ in range(2):
+        response = api(operator).post(COMMANDS, body, headers={"Idempotency-Key": "a"})
+        assert response.status_code == 201
+    assert len(entries()) == 1
+
+
+def test_no_deed_without_its_entry(operator: User, vehicle: Vehicle) -> None:
+    command = submit(operator, vehicle)
+    client = api(operator)
+    client.raise_request_exception = False
+
+    def refuse(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith('INSERT INTO "commands_auditentry"'):
+            raise ProgrammingError("no entry")
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(refuse):
+        body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
+        assert client.post(COMMANDS, body).status_code == 500
+        assert client.post(f"{COMMANDS}{command.pk}/cancel/").status_code == 500
+    assert [(each.pk, each.status) for each in Command.objects.all()] == [(command.pk, "pending")]
+
+
+# Confirming
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("confirmation", ["000101", "000101 "])
+def test_a_confirmed_submission(operator: User, vehicle: Vehicle, confirmation: str) -> None:
+    response = post(operator, vehicle, **ClearDTC, confirmation=confirmation)
+    assert response.status_code == 201
+    assert "confirmation" not in response.json()
+    command_id = response.json()["command_id"]
+    assert entries() == [("operator", each, command_id) for each in ("submit", "confirm")]
+    assert last().details == {"command_name": "ClearDTC", "vin": vehicle.vin}
+
+
+@pytest.mark.parametrize(
+    "confirmation", ["000102", "00101", "1HGCM82623A000101", "", None, 101, []]
+)
+def test_a_wrong_confirmation(operator: User, vehicle: Vehicle, confirmation: Any) -> None:
+    response = post(operator, vehicle, **ClearDTC, confirmation=confirmation)
+    assert (response.status_code, response.json()["fields"].keys()) == (400, {"confirmation"})
+    assert not Command.objects.exists()
+    assert entries() == []
+
+
+def test_letters_of_a_confirmation_may_be_small(operator: User) -> None:
+    vehicle = Vehicle.objects.create(vin="1HGCM82623AABC101")
+    assert post(operator, vehicle, confirmation="abc101").status_code == 201
+
+
+# Logging in and out
+
+
+def log_in(password: str = "sovd-demo", name: str = "operator", **extra: Any) -> Client:
+    client = Client(**extra)
+    client.post(LOG_IN, {"username": name, "password": password})
+    return client
+
+
+@pytest.mark.embedded
+def test_a_session(operator: User) -> None:
+    log_in().post("/accounts/logout/")
+    assert entries() == [("operator", "log_in", ""), ("operator", "log_out", "")]
+    assert {each.user_id for each in AuditEntry.objects.all()} == {operator.pk}
+
+
+@pytest.mark.embedded
+def test_tokens(operator: User) -> None:
+    tokens = api(None).post(TOKEN, {"username": "operator", "password": "sovd-demo"}).json()
+    api(None).post(f"{TOKEN}logout/", {"refresh": tokens["refresh"]})
+    assert entries() == [("operator", "log_in", ""), ("operator", "log_out", "")]
+    api(None).post(f"{TOKEN}logout/", {"refresh": tokens["refresh"]})
+    assert len(entries()) == 2
+
+
+def test_who_was_not_there_logs_nobody_out(operator: User) -> None:
+    Client().post("/accounts/logout/")
+    token = RefreshToken.for_user(operator)
+    operator.delete()
+    assert api(None).post(f"{TOKEN}logout/", {"refresh": str(token)}).status_code == 204
+    assert entries() == []
+
+
+def test_wrong_passwords(operator: User) -> None:
+    log_in("wrong")
+    api(None).post(TOKEN, {"username": "nobody", "password": "wrong"})
+    assert entries() == [("operator", "log_in_failed", ""), ("nobody", "log_in_failed", "")]
+    assert {each.user_id for each in AuditEntry.objects.all()} == {None}
+    assert "wrong" not in str(AuditEntry.objects.values())
+
+
+def test_who_is_locked_out(operator: User, settings: Any) -> None:
+    settings.AXES_ENABLED = True
+    settings.AXES_FAILURE_LIMIT = 2
+    settings.AXES_COOLOFF_TIME = timedelta(minutes=1)
+    for password in ("wrong", "wrong", "sovd-demo"):
+        log_in(password)
+    details = AuditEntry.objects.order_by("id").values_list("action", "details")
+    assert list(details) == [("log_in_failed", {})] * 2 + [("log_in_failed", {"locked_out": True})]
+
+
+HOSTILE_NAMES = ["a\x00b", "\ud800", "x" * 10_000, "é" * 10_000, "<script>", "\u202e", " "]
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_name_that_means_no_good(transactional_db: None, name: str) -> None:
+    """Through the pages, the API, and by whatever else may ask Django some day."""
+    form = f"username={quote(name, errors='surrogatepass')}&password=x"
+    kind = "application/x-www-form-urlencoded"
+    assert Client().post(LOG_IN, form, content_type=kind).status_code == 200
+    body = json.dumps({"username": name, "password": "x"})
+    response = Client().post(TOKEN, body, content_type="application/json")
+    assert response.status_code in {400, 401}
+    before = AuditEntry.objects.count()
+    user_login_failed.send(__name__, credentials={"username": name}, request=None)
+    assert AuditEntry.objects.count() == before + 1
+
+
+def test_a_name_that_is_too_long_is_kept_as_far_as_it_fits(transactional_db: None) -> None:
+    api(None).post(TOKEN, {"username": "x" * 10_000, "password": "x"})
+    assert last().username == "x" * 150
+
+
+# From where
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "kept"),
+    [
+        (0, "203.0.113.9", "192.0.2.1"),
+        (1, "203.0.113.9, 198.51.100.7", "198.51.100.7"),
+        (1, "fe80::1%eth0", "fe80::1"),
+        (1, "nonsense", "192.0.2.1"),
+    ],
+)
+def test_the_address(
+    operator: User, settings: Any, proxies: int, forwarded: str, kept: str
+) -> None:
+    settings.TRUSTED_PROXIES = proxies
+    log_in(REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_FOR=forwarded)
+    assert last().address == kept
+
+
+@pytest.mark.parametrize("address", ["", "/run/sovd.sock"])
+def test_who_comes_through_a_socket_has_none(operator: User, address: str) -> None:
+    log_in(REMOTE_ADDR=address)
+    assert (last().action, last().address) == ("log_in", None)
+
+
+# Nobody rewrites it
+
+
+def test_an_entry_is_neither_changed_nor_deleted(operator: User) -> None:
+    log_in()
+    for change in (
+        lambda: AuditEntry.objects.update(username="stranger"),
+        lambda: AuditEntry.objects.all().delete(),
+        lambda: last().delete(),
+    ):
+        with pytest.raises(ProgrammingError, match="append-only"):
+            change()
+    assert entries() == [("operator", "log_in", "")]
+
+
+def test_it_outlives_whom_it_names(operator: User) -> None:
+    log_in()
+    operator.delete()
+    assert entries() == [("operator", "log_in", "")]

@@ -1,0 +1,263 @@
+"""The export: what the list's filters find, as a file, however much it is."""
+
+import asyncio
+import csv
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from commands import export
+from commands.events import iso
+from commands.models import AuditEntry, Batch, Command, Event, Status
+from commands.tests.test_api import HOUR, NOON, make_command
+from commands.threads import in_thread
+from conftest import api, drain, make_user, make_vehicle, row, submit
+from sovd.tests.live import Live
+from vehicles.models import Vehicle
+
+EXPORT = "/api/v1/commands/export/"
+
+
+async def read(response: Any) -> str:
+    return b"".join([part async for part in response]).decode()
+
+
+def exported(user: User, query: str = "") -> str:
+    response = api(user).get(f"{EXPORT}?{query}")
+    assert response.status_code == 200, response.content
+    return asyncio.run(read(response))
+
+
+def as_rows(user: User, query: str = "") -> list[dict[str, str]]:
+    return list(csv.DictReader(StringIO(exported(user, query), newline="")))
+
+
+def as_objects(user: User, query: str = "") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in exported(user, f"format=jsonl&{query}").splitlines()]
+
+
+def names(user: User, query: str = "") -> list[str]:
+    return [each["command_name"] for each in as_objects(user, query)]
+
+
+# What it holds
+
+
+@pytest.mark.embedded
+def test_a_command_in_each_format(operator: User, vehicle: Vehicle) -> None:
+    command = submit(operator, vehicle)
+    asyncio.run(drain())
+    command = row(command)
+    assert command.started_at
+    assert command.completed_at
+    (found,) = as_objects(operator)
+    answers = found.pop("answers")
+    assert found == {
+        "command_id": str(command.pk),
+        "batch_id": None,
+        "vin": vehicle.vin,
+        "command_name": "ReadDTC",
+        "command_params": {"ecuAddress": "0x10"},
+        "status": "completed",
+        "error_code": "",
+        "error_message": "",
+        "submitted_by": "operator",
+        "submitted_at": iso(command.submitted_at),
+        "started_at": iso(command.started_at),
+        "completed_at": iso(command.completed_at),
+        "seconds": (command.completed_at - command.submitted_at).total_seconds(),
+    }
+    assert answers == [each.payload["response"] for each in command.events.filter(kind="response")]
+    assert answers[-1]["type"] == "summary"
+    (same,) = as_rows(operator)
+    assert list(same) == export.COLUMNS == [*found, "answers"]
+    for column in ("command_params", "answers"):
+        assert json.loads(same[column]) == {**found, "answers": answers}[column]
+    texts = {column: str(value or "") for column, value in found.items()}
+    assert same | {"command_params": "", "answers": ""} == texts | {
+        "command_params": "",
+        "answers": "",
+    }
+
+
+def test_only_the_answers_that_count(operator: User, vehicle: Vehicle) -> None:
+    command = make_command(operator, vehicle, last_sequence_number=5)
+    for number, (kind, payload) in enumerate(
+        [
+            ("status", {"status": "in_progress"}),
+            ("response", {"response": {"n": 1}, "is_final": False}),
+            ("status", {"status": "pending"}),
+            ("status", {"status": "in_progress"}),
+            ("response", {"response": {"n": 2}, "is_final": True}),
+        ],
+        1,
+    ):
+        Event.objects.create(command=command, sequence_number=number, kind=kind, payload=payload)
+    assert [each["answers"] for each in as_objects(operator)] == [[{"n": 2}]]
+
+
+def test_what_was_not_started(operator: User, vehicle: Vehicle) -> None:
+    batch = Batch.objects.create(command_name="ReadDTC", submitted_by=operator, vehicle_count=1)
+    make_command(operator, vehicle, status=Status.PENDING, batch=batch)
+    (found,) = as_objects(operator)
+    assert (found["batch_id"], found["seconds"], found["answers"]) == (str(batch.pk), None, [])
+    (same,) = as_rows(operator)
+    assert (same["batch_id"], same["seconds"], same["answers"]) == (str(batch.pk), "", "[]")
+
+
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://evil.example")']
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_cell_is_a_formula(vehicle: Vehicle, text: str) -> None:
+    user = make_user(text.strip(), "add_command")
+    make_command(user, vehicle, error_message=text, command_name=text)
+    (found,) = as_rows(user)
+    assert found["error_message"] == found["command_name"] == f"'{text}"
+    assert found["submitted_by"] == f"'{user.username}"
+    (found,) = as_objects(user)
+    assert (found["error_message"], found["submitted_by"]) == (text, user.username)
+
+
+@pytest.mark.parametrize("text", ['a"b', "a,b", "a\nb", "a\r\nb", "é\u2028ü", "</script>", "1=1"])
+def test_other_texts_are_as_they_are(operator: User, vehicle: Vehicle, text: str) -> None:
+    make_command(operator, vehicle, error_message=text)
+    assert as_rows(operator)[0]["error_message"] == text
+    lines = exported(operator, "format=jsonl").split("\n")
+    assert [json.loads(line)["error_message"] for line in lines if line] == [text]
+
+
+def test_a_file_to_keep(operator: User) -> None:
+    for kind, content_type in (("csv", "text/csv; charset=utf-8"), ("jsonl", "application/jsonl")):
+        response = api(operator).get(f"{EXPORT}?format={kind}", headers={"Accept": "text/csv"})
+        assert response.headers["Content-Type"] == content_type
+        assert response.headers["Content-Disposition"].startswith('attachment; filename="commands-')
+        assert response.headers["Content-Disposition"].endswith(f'.{kind}"')
+
+
+# Which commands
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(
+    ("who", "sees"), [("operator", ["A"]), ("stranger", ["B"]), ("viewer", ["B", "A"])]
+)
+def test_who_sees_what(
+    operator: User, stranger: User, viewer: User, who: str, sees: list[str]
+) -> None:
+    vehicle = make_vehicle()
+    make_command(operator, vehicle, command_name="A")
+    make_command(stranger, vehicle, NOON + HOUR, command_name="B")
+    assert names({"operator": operator, "stranger": stranger, "viewer": viewer}[who]) == sees
+    assert api(None).get(EXPORT).status_code == 401
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(
+    ("query", "finds"),
+    [
+        ("status=failed", "B"),
+        ("status=failed&status=timed_out", "CB"),
+        ("status=", "CBA"),
+        ("search=000102", "B"),
+        ("search=1hgcm", "CBA"),
+        ("search=abcd0000", "A"),
+        ("search=ABCD0000-0000-0000-0000-00000000000", "A"),
+        ("search=abce", ""),
+        ("search=%25", ""),
+        ("search=", "CBA"),
+        ("submitted_after=2026-03-01T12:30:00Z", "CB"),
+        ("command_name=A", "A"),
+    ],
+)
+def test_filters(operator: User, query: str, finds: str) -> None:
+    """Those of the list."""
+    one, other = make_vehicle(101), make_vehicle(102)
+    an_id = "abcd0000-0000-0000-0000-000000000001"
+    make_command(operator, one, command_name="A", pk=an_id)
+    make_command(operator, other, NOON + HOUR, command_name="B", status=Status.FAILED)
+    make_command(operator, one, NOON + 2 * HOUR, command_name="C", status=Status.TIMED_OUT)
+    assert names(operator, query) == list(finds)
+    page = api(operator).get(f"/api/v1/commands/?{query}").json()
+    assert [each["command_name"] for each in page["results"]] == list(finds)
+
+
+@pytest.mark.parametrize(
+    "query", ["format=xml", "format=", "status=lost", "status=failed&status=x", "vehicle_id=1"]
+)
+def test_bad_input(operator: User, query: str) -> None:
+    response = api(operator).get(f"{EXPORT}?{query}")
+    assert response.status_code == 400
+    assert response.json()["fields"].keys() == {query.partition("=")[0]}
+    assert not AuditEntry.objects.exists()
+
+
+def test_more_than_one_export_holds(operator: User, vehicle: Vehicle, settings: Any) -> None:
+    settings.EXPORT_ROWS = 2
+    for _ in range(2):
+        make_command(operator, vehicle)
+    assert len(as_rows(operator)) == 2
+    make_command(operator, vehicle)
+    response = api(operator).get(EXPORT)
+    assert response.status_code == 400
+    assert "More than 2 commands" in response.json()["detail"]
+    assert "Narrow the filters" in response.json()["detail"]
+    assert len(as_rows(operator, "submitted_after=2030-01-01T00:00:00Z")) == 0
+
+
+def test_every_row_once_whatever_the_pages(
+    operator: User, vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several of one instant, on pages of three; one with many events goes by itself."""
+    monkeypatch.setattr(export, "PAGE", 3)
+    monkeypatch.setattr(export, "MOST_EVENTS", 5)
+    made = [
+        make_command(operator, vehicle, NOON + n // 4 * HOUR, last_sequence_number=n % 7)
+        for n in range(20)
+    ]
+    made.sort(key=lambda command: (command.submitted_at, command.pk), reverse=True)
+    assert [each["command_id"] for each in as_objects(operator)] == [str(c.pk) for c in made]
+
+
+async def test_what_arrives_meanwhile_moves_nothing(
+    operator: User, vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 2)
+    made = [await in_thread(make_command, operator, vehicle, NOON + n * HOUR) for n in range(4)]
+    commands = Command.objects.all()
+    seen = []
+    async for part in export.file_of(commands, "jsonl"):
+        seen += [json.loads(line)["command_id"] for line in part.decode().splitlines()]
+        if seen:
+            await in_thread(make_command, operator, vehicle, NOON + 9 * HOUR)
+    assert seen == [str(command.pk) for command in reversed(made)]
+
+
+def test_a_real_server_streams_it(live: Live) -> None:
+    live.follow(live.submit())
+    request = f"GET {EXPORT}?format=jsonl HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    answer = live.heard(f"{request}Authorization: Bearer {live.token}\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"transfer-encoding: chunked" in head.lower()
+    assert b'"status":"completed"' in body
+    assert (live.errors(), live.dead()) == ([], [])
+    assert "Warning" not in live.logged()
+
+
+# What is kept of it
+
+
+def test_an_export_is_audited(operator: User, vehicle: Vehicle) -> None:
+    make_command(operator, vehicle)
+    exported(operator, "format=jsonl&status=completed&status=failed&nonsense=1")
+    entry = AuditEntry.objects.get()
+    assert (entry.username, entry.action, entry.subject) == ("operator", "export", "")
+    assert entry.details == {
+        "format": "jsonl",
+        "rows": 1,
+        "filters": {"status": ["completed", "failed"]},
+    }
