@@ -43,6 +43,7 @@ export function createChoice({ rows, all, onChange }) {
   return {
     update,
     has: (id) => chosen.has(id),
+    ids: () => [...chosen],
     box: (id, label) => element("input", { type: "checkbox", "data-choose": true, value: id, "aria-label": label }),
     /** What is not among these ids is chosen no longer. */
     keepOnly(ids) {

@@ -77,10 +77,17 @@ function showChosen(ids) {
   byId("to-chosen").textContent = ids.length ? `Command to the chosen (${ids.length})` : "Command to the chosen";
   byId("to-chosen").disabled = tooMany || !ids.length;
   byId("clear-choice").hidden = !ids.length;
-  byId("to-chosen").onclick = () => location.assign(`/batches/new/?${new URLSearchParams(ids.map((id) => ["vehicle", id]))}`);
 }
 
-byId("clear-choice")?.addEventListener("click", () => {
+function commandToChosen() {
+  const vehicles = choice.ids().map((id) => ["vehicle", id]);
+  location.assign(`/batches/new/?${new URLSearchParams(vehicles)}`);
+}
+
+function chooseNone() {
   choice.clear();
   byId("choose-all").focus();
-});
+}
+
+byId("to-chosen")?.addEventListener("click", commandToChosen);
+byId("clear-choice")?.addEventListener("click", chooseNone);
