@@ -78,6 +78,7 @@ WRONG_CONFIRMATION = (
 
 class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
     vehicle_id = serializers.UUIDField()
+    vin = serializers.CharField(source="vehicle.vin", read_only=True)
     command_params = serializers.DictField(default=dict)
     confirmation = serializers.CharField(
         write_only=True,
@@ -93,6 +94,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
         fields = [
             "command_id",
             "vehicle_id",
+            "vin",
             "command_name",
             "command_params",
             "batch_id",
@@ -287,7 +289,7 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
 
     def get_queryset(self) -> CommandQuerySet:
         commands: CommandQuerySet = Command.objects.visible_to(self.request.user)
-        return commands.select_related("submitted_by")
+        return commands.select_related("submitted_by", "vehicle")
 
     def get_permissions(self) -> list[Any]:
         writes = self.action in ("create", "cancel", "cancel_many")

@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
 from commands.batches import MOST_VEHICLES
+from commands.catalogue import COMMAND_TYPES
 from commands.models import Batch, Command, Status
 from vehicles.models import Vehicle
 
@@ -56,6 +57,8 @@ class VehiclePage(PageAbout):
 
 class CommandsPage(Page):
     template_name = "console/commands.html"
+    command_names = list(COMMAND_TYPES)
+    statuses = Status.choices
 
 
 class NewCommandPage(Page):

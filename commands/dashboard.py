@@ -204,20 +204,13 @@ class LastHourSerializer(serializers.Serializer[LastHour]):
     minutes = MinuteSerializer(many=True, help_text=f"{MINUTES} of them, oldest first.")
 
 
-class FailureSerializer(CommandSerializer):
-    vin = serializers.CharField(source="vehicle.vin", read_only=True)
-
-    class Meta(CommandSerializer.Meta):
-        fields = [*CommandSerializer.Meta.fields, "vin"]
-
-
 class DashboardSerializer(serializers.Serializer[Any]):
     pending = serializers.IntegerField(help_text=f"Counted up to {MOST_COMMANDS:,}.")
     in_progress = serializers.IntegerField()
     oldest_pending = OldestPendingSerializer(allow_null=True)
     vehicles = VehicleCountsSerializer()
     last_hour = LastHourSerializer(help_text="The commands that were submitted in it.")
-    recent_failures = FailureSerializer(
+    recent_failures = CommandSerializer(
         many=True, help_text=f"At most {MOST_FAILURES}, of the last hour, newest first."
     )
 

@@ -45,7 +45,7 @@ def command_of(key: IdempotencyKey) -> Command | None:
     """
     same_name = IdempotencyKey.objects.filter(user=key.user, key=key.key)
     known = same_name.select_related(
-        "command__submitted_by", "command__batch__submitted_by"
+        "command__vehicle", "command__submitted_by", "command__batch__submitted_by"
     ).first()
     if known is None:
         return None

@@ -62,6 +62,7 @@ def test_a_submitted_command_is_shown_whole(operator: User, vehicle: Vehicle) ->
     assert response.json() == {
         "command_id": str(command.pk),
         "vehicle_id": str(vehicle.pk),
+        "vin": vehicle.vin,
         "command_name": "ReadDTC",
         "command_params": {"ecuAddress": "0x10"},
         "batch_id": None,

@@ -24,7 +24,7 @@ const DECODERS = new Map([
   ["cleared", cleared],
 ]);
 
-function troubleCode({ dtcCode, description, ecuAddress, status, statusBits, confirmed }) {
+export function troubleCode({ dtcCode, description, ecuAddress, status, statusBits, confirmed }) {
   return element(
     "div",
     { class: "decoded" },

@@ -29,6 +29,25 @@ export function arrange(parent, nodes) {
   });
 }
 
+/** Make `parent` say this. Where it does already nothing is touched: selection and animations go on. */
+export function renew(parent, ...children) {
+  const fresh = parent.cloneNode(false);
+  fresh.append(...children.flat().filter((child) => child != null && child !== false));
+  if (!fresh.isEqualNode(parent)) keepingFocus(parent, () => parent.replaceChildren(...fresh.childNodes));
+}
+
+/** A link that was focused and is made anew has the focus again; else the one that has come into its place. */
+function keepingFocus(parent, change) {
+  const links = () => [...parent.querySelectorAll("a")];
+  const focused = document.activeElement;
+  const place = links().indexOf(focused);
+  change();
+  if (place >= 0) (links().find((link) => link.isEqualNode(focused)) ?? links()[place])?.focus({ preventScroll: true });
+}
+
+/** A cell of a table; on a phone `label` stands before it. */
+export const cell = (label, ...children) => element("td", { "data-label": label || null }, ...children);
+
 /** Whatever a vehicle sent, as one line of text. */
 export function plain(value) {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");

@@ -92,7 +92,11 @@ export function createPages({ root, key, row, empty, refreshMs, onResults = () =
     isFirst = false;
     fetchPage = () => getPage(link);
     shown = null;
-    load().then(() => root.scrollIntoView({ block: "nearest" }));
+    load().then(toTop);
+  }
+
+  function toTop() {
+    if (root.getBoundingClientRect().top < 0) root.scrollIntoView();
   }
 
   function say(text, isError = false) {

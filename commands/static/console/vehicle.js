@@ -1,7 +1,7 @@
 // The vehicles that this page has met, and how they are shown.
 
 import { getVehicle } from "./api.js";
-import { badge } from "./dom.js";
+import { badge, element } from "./dom.js";
 import { VEHICLE_WORDS } from "./words.js";
 
 const known = new Map();
@@ -36,3 +36,7 @@ async function ask(id) {
 export const modelName = ({ make, model, year }) => [make, model, year].filter(Boolean).join(" ");
 
 export const connectionBadge = ({ connection_status: status }) => badge(status, VEHICLE_WORDS[status] ?? status);
+
+export function vehicleLink({ vehicle_id: id, vin }) {
+  return element("a", { class: "vin", href: `/vehicles/${encodeURIComponent(id)}/` }, vin);
+}

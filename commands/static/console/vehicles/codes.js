@@ -1,0 +1,37 @@
+// The trouble codes as they were last read, by ECU address.
+
+import { troubleCode } from "../decoders.js";
+import { element, renew, time } from "../dom.js";
+import { viewer } from "../site.js";
+
+export function showCodes({ control_units: ecus, stored }) {
+  const holder = document.getElementById("codes");
+  renew(holder, ...(ecus.length ? ecus.map((ecu) => section(ecu, stored)) : [nothing()]));
+}
+
+const nothing = () =>
+  element("p", { class: "list-message" }, "Its trouble codes were not read yet, as far as you may see.");
+
+function section(ecu, stored) {
+  const codes = stored.filter(({ ecu_address: address }) => address === ecu.ecu_address);
+  const list = element("ul", { class: "stored" }, codes.map(code));
+  return element(
+    "section",
+    { class: "ecu", "data-ecu": ecu.ecu_address },
+    element("h3", {}, "ECU ", element("code", {}, ecu.ecu_address)),
+    element("p", { class: "muted read" }, lastRead(ecu)),
+    codes.length ? list : element("p", { class: "none" }, "No trouble codes are stored."),
+  );
+}
+
+/** Who has read it, where that can have been somebody else. */
+function lastRead({ read_at: at, command_id: id, submitted_by: by }) {
+  const link = element("a", { href: `/commands/${id}/` }, "last read");
+  return [link, " ", time(at), viewer.seesAll && ` by ${by}`];
+}
+
+function code({ dtc_code: dtcCode, description, status, status_bits: statusBits, confirmed, first_seen_at: since }) {
+  const shown = troubleCode({ dtcCode, description, status: status || null, statusBits, confirmed });
+  const seen = element("p", { class: "muted since" }, "first seen ", time(since));
+  return element("li", { "data-code": dtcCode }, shown, seen);
+}
