@@ -82,7 +82,7 @@ def furnished() -> dict[str, Any]:
         "offline_vehicle": offline.pk,
         "pending": submit(offline).pk,
         "batch": make_batch(connected[6:], offline),
-        "many": make_answers(connected[1], [dtc(n) for n in range(MANY)]).pk,
+        "many": make_answers(connected[0], [dtc(n) for n in range(MANY)]).pk,
         "hostile": make_answers(connected[2], HOSTILE_ANSWERS).pk,
         "failed": failed(connected[3]).pk,
         "completed": lately(played(submit(connected[4]))).pk,
