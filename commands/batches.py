@@ -46,7 +46,7 @@ def submit(batch: Batch, vehicles: Sequence[Vehicle], key: IdempotencyKey | None
     """A new one with all of its commands, or nothing. Raises IntegrityError if another submission
     has this key."""
     batch.vehicle_count = len(vehicles)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         batch.save(force_insert=True)
         lifecycle.submit_many([_command(batch, vehicle) for vehicle in vehicles], key)
 

@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
+from commands.batches import MOST_VEHICLES
 from commands.catalogue import COMMAND_TYPES
 from commands.models import Batch, Command, Status
 from vehicles.models import Vehicle
@@ -77,10 +78,12 @@ class BatchesPage(Page):
 
 class NewBatchPage(Page):
     template_name = "console/new_batch.html"
+    extra_context = {"most_vehicles": MOST_VEHICLES}
 
 
 class BatchPage(PageAbout):
     template_name = "console/batch.html"
+    extra_context = {"statuses": Status.choices}
 
     def rows(self) -> QuerySet[Any]:
         batches: QuerySet[Any] = Batch.objects.visible_to(self.request.user)

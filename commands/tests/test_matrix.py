@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from commands import batches
-from commands.models import AuditEntry, Batch, Command
+from commands.models import Action, AuditEntry, Batch, Command
 from commands.threads import in_thread
 from conftest import WAIT_SECONDS, ReadDTC, make_user, make_vehicle, submit, token_of
 from sovd.asgi import application, websocket_urlpatterns
@@ -28,6 +28,14 @@ ROLES = ["anonymous", "inactive", "stranger", "owner", "viewer", "admin"]
 RULES = """
                                              anon  inact strng owner viewr admin
 GET  /                                       302   302   200   200   200   200
+GET  vehicles/                               302   302   200   200   200   200
+GET  vehicles/{pk}/                          302   302   200   200   200   200
+GET  commands/                               302   302   200   200   200   200
+GET  commands/new/                           302   302   200   200   200   200
+GET  commands/{pk}/                          302   302   404   200   200   200
+GET  batches/                                302   302   200   200   200   200
+GET  batches/new/                            302   302   200   200   200   200
+GET  batches/{pk}/                           302   302   404   200   200   200
 GET  favicon.ico                             302   302   302   302   302   302
 POST favicon.ico                             302   302   302   302   302   302
 GET  accounts/login/                         200   200   302   302   302   302
@@ -252,23 +260,27 @@ def address_of(route: str, command: Command) -> str:
     """With the ids of things that are there."""
     group, _ = Group.objects.get_or_create(name="A group")
     user, _ = User.objects.get_or_create(username="somebody")
-    batch, _ = Batch.objects.get_or_create(
-        command_name="ReadDTC", submitted_by=command.submitted_by, vehicle_count=1
-    )
+    entry = AuditEntry.objects.first() or AuditEntry.objects.create(action=Action.LOG_IN)
     ids = {
-        "admin/commands/auditentry": AuditEntry.objects.latest("id").pk,
-        "admin/commands/batch": batch.pk,
+        "admin/commands/auditentry": entry.pk,
+        "admin/commands/batch": command.batch_id,
         "admin/commands/command": command.pk,
         "admin/commands/event": command.events.values_list("pk", flat=True)[0],
         "admin/vehicles/vehicle": command.vehicle_id,
         "admin/auth/group": group.pk,
         "admin/auth/user": user.pk,
     }
+    about = {
+        "batches": command.batch_id,
+        "commands": command.pk,
+        "vehicles": command.vehicle_id,
+    }
     return "/" + route.format(
         command_id=command.pk,
         batch_id=command.batch_id,
         vehicle_id=command.vehicle_id,
         id=ids.get("/".join(route.split("/")[:3])),
+        pk=about.get(route.split("/", maxsplit=1)[0]),
         app_label="commands",
         content_type_id=1,
         object_id=command.pk,

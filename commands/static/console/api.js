@@ -2,6 +2,7 @@
 
 const ROOT = "/api/v1/";
 const TIMEOUT_MS = 15_000;
+const SIGNED_OUT = "Your session has ended. Log in again.";
 const SIGNED_OUT_CODES = new Set(["not_authenticated", "authentication_failed"]);
 
 let clockOffsetMs = 0;
@@ -110,7 +111,7 @@ function noteClock(response) {
 function failure(response, answer) {
   const status = response.status;
   if (response.redirected)
-    return new ApiError({ status: 401, code: "not_authenticated", detail: "You are logged out." });
+    return new ApiError({ status: 401, code: "not_authenticated", detail: SIGNED_OUT });
   if (status === 403 && (!answer?.detail || String(answer.detail).startsWith("CSRF"))) {
     return new ApiError({ status, code: "stale_page", detail: "This page is out of date. Reload it and try again." });
   }
@@ -119,6 +120,9 @@ function failure(response, answer) {
 }
 
 function announced(error) {
-  if (error.signedOut) window.dispatchEvent(new Event("signed-out"));
+  if (error.signedOut) {
+    error.detail = SIGNED_OUT;
+    window.dispatchEvent(new Event("signed-out"));
+  }
   return error;
 }

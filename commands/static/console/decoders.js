@@ -8,19 +8,18 @@ export function decoded(response) {
   return [decode(response), rawJson(response)];
 }
 
+/** Its text is made when somebody opens it: of a thousand answers few are. */
 function rawJson(response) {
-  return element(
-    "details",
-    { class: "raw" },
-    element("summary", {}, "Raw JSON"),
-    element("pre", { class: "json" }, JSON.stringify(response, null, 2)),
-  );
+  const json = element("pre", { class: "json" });
+  const details = element("details", { class: "raw" }, element("summary", {}, "Raw JSON"), json);
+  details.addEventListener("toggle", () => (json.textContent = JSON.stringify(response, null, 2)), { once: true });
+  return details;
 }
 
 const DECODERS = new Map([
   ["dtc", troubleCode],
   ["summary", ({ dtcCount }) => headline(count(dtcCount, "trouble code"), "stored", dtcCount === 0)],
-  ["reading", ({ ecuAddress, dataId }) => note("Reading", dataId, ecuAddress && ["from control unit", ecuAddress])],
+  ["reading", ({ ecuAddress, dataId }) => note("Reading", dataId, ecuAddress && ["from ECU address", ecuAddress])],
   ["data", dataValue],
   ["cleared", cleared],
 ]);
@@ -38,7 +37,7 @@ export function troubleCode({ dtcCode, description, ecuAddress, status, statusBi
         badge(confirmed ? "confirmed" : "unconfirmed", confirmed ? "Confirmed" : "Not confirmed"),
     ),
     facts([
-      ["Control unit", ecuAddress],
+      ["ECU address", ecuAddress],
       ["Status byte", status],
     ]),
     Array.isArray(statusBits) && statusBits.length > 0 && bits(statusBits),
@@ -56,7 +55,7 @@ function cleared({ clearedCount, ecuAddress, dtcCode }) {
     { class: "decoded" },
     headline(count(clearedCount, "trouble code"), "cleared", true),
     facts([
-      ["Control unit", ecuAddress],
+      ["ECU address", ecuAddress],
       ["Trouble code", dtcCode],
     ]),
   );
@@ -75,7 +74,7 @@ function dataValue({ dataId, name, value, unit, raw, ecuAddress }) {
     ),
     facts([
       ["Data identifier", dataId],
-      ["Control unit", ecuAddress],
+      ["ECU address", ecuAddress],
       ["Raw", raw],
     ]),
   );

@@ -10,7 +10,7 @@ import { poll } from "./poll.js";
  * key        of a result
  * row        makes or fills the node of a result: row(result, node or undefined) → node
  * empty      what to say when there is nothing
- * refreshMs  how often the shown page is asked for again
+ * refreshMs  how often the shown page is asked for again; without it only when told by refresh()
  * onResults  gets the results that are shown, after each change
  */
 export function createPages({ root, key, row, empty, refreshMs, onResults = () => {} }) {
@@ -108,7 +108,8 @@ export function createPages({ root, key, row, empty, refreshMs, onResults = () =
 
   for (const which of ["previous", "next"]) part(which).addEventListener("click", () => turn(which));
   part("newer")?.addEventListener("click", () => load());
-  const polled = poll(() => fetchPage && load({ keep: true }), refreshMs);
+  const refresh = () => fetchPage && load({ keep: true });
+  if (refreshMs) poll(refresh, refreshMs);
 
   return {
     /** Start at the first page of what `ask` answers. */
@@ -119,7 +120,7 @@ export function createPages({ root, key, row, empty, refreshMs, onResults = () =
       root.setAttribute("aria-busy", "true");
       return load();
     },
-    refresh: polled.now,
+    refresh,
     results: () => shown ?? [],
   };
 }

@@ -5,6 +5,7 @@ import { badge, element } from "./dom.js";
 import { VEHICLE_WORDS } from "./words.js";
 
 const known = new Map();
+const asked = new Map(); // by id: the questions that are under way
 
 export function remember(vehicles) {
   for (const vehicle of vehicles) known.set(vehicle.vehicle_id, vehicle);
@@ -12,19 +13,24 @@ export function remember(vehicles) {
 
 export const knownVehicle = (id) => known.get(id);
 
-/** The vehicle, asked for only once; null when it cannot be had. */
-export async function findVehicle(id) {
-  if (!known.has(id))
-    known.set(
-      id,
-      getVehicle(id).catch(() => forget(id)),
-    );
-  return known.get(id);
+/** The vehicle as last met; null when it cannot be had. */
+export const findVehicle = async (id) => known.get(id) ?? refreshVehicle(id);
+
+/** The vehicle as it is now; null when it cannot be had. */
+export function refreshVehicle(id) {
+  if (!asked.has(id)) asked.set(id, ask(id));
+  return asked.get(id);
 }
 
-function forget(id) {
-  known.delete(id);
-  return null;
+async function ask(id) {
+  try {
+    remember([await getVehicle(id)]);
+    return known.get(id);
+  } catch {
+    return null;
+  } finally {
+    asked.delete(id);
+  }
 }
 
 export const modelName = ({ make, model, year }) => [make, model, year].filter(Boolean).join(" ");

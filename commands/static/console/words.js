@@ -29,7 +29,7 @@ const ERRORS = {
   ],
   malformed_answer: [
     "The vehicle sent an answer that cannot be read.",
-    "Submit the command again. If it happens again, the control unit's software may be at fault.",
+    "Submit the command again. If it happens again, the ECU's software may be at fault.",
   ],
   worker_lost: [
     "The connection to the vehicle broke off while the command ran.",
@@ -37,11 +37,11 @@ const ERRORS = {
   ],
   vehicle_timeout: [
     "The vehicle did not answer in time.",
-    "It may still have carried out the command. Check that it is reachable, and its state, before you submit it again.",
+    "The vehicle may have carried it out all the same: look at its state before you submit it again.",
   ],
   expired: [
-    "The command expired before it could be sent.",
-    "The vehicle never received it. Submit it again when the vehicle is connected.",
+    "The command expired before a worker could send it.",
+    "Submit it again when the vehicle is connected.",
   ],
   unauthenticated: ["The stream did not accept your log-in.", "Reload the page or log in again."],
   token_expired: ["The stream's access has expired.", "It is renewed by itself."],
@@ -50,17 +50,26 @@ const ERRORS = {
   too_many_streams: ["You have too many streams open.", "Close another tab of the console."],
 };
 
-/** [what happened, what to do] for an error code; the second may be empty. */
-export function explain(code) {
+// The server's own message tells what only it knows: after how many seconds, whether it was sent. What is to be added.
+const TOLD_BY_SERVER = { vehicle_timeout: ERRORS.vehicle_timeout[1], worker_lost: "", expired: "" };
+
+export const isToldByServer = (code) => Object.hasOwn(TOLD_BY_SERVER, code);
+
+/** [what happened, what to do] for an error code, and for the server's message if it is there; the second may be empty. */
+export function explain(code, message = "") {
+  const [, what, rest] = (isToldByServer(code) && message.match(/^(.+?\.)(?:\s+(.*))?$/s)) || [];
+  if (what) return [what, [rest, TOLD_BY_SERVER[code]].filter(Boolean).join(" ")];
   return Object.hasOwn(ERRORS, code) ? ERRORS[code] : ["The command ended with an error.", ""];
 }
 
-/** [kind of badge, words] for the connection to the stream; `until` is when the next attempt is made. */
+/** [kind of badge, words] for the connection to the stream; `until` is when the next attempt is made. None once the
+ * stream has come to its end: the command's own state says that. */
 export function connectionWords({ name, until, error }) {
   const seconds = Math.ceil((until - Date.now()) / 1000);
   if (name === "live") return ["live", "Live"];
   if (name === "connecting") return ["connecting", "Connecting…"];
-  if (name === "ended") return error ? ["stopped", "Stopped"] : ["ended", "Ended"];
+  if (name === "behind") return ["connecting", "Catching up…"];
+  if (name === "ended") return error ? ["stopped", "Stopped"] : ["", ""];
   return ["reconnecting", seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting…"];
 }
 

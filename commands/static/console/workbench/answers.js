@@ -1,52 +1,112 @@
 // The log of one command: a line for each step, a card for each answer.
 
 import { decoded } from "../decoders.js";
-import { arrange, element, plain, time } from "../dom.js";
-import { explain } from "../words.js";
+import { element, plain, time } from "../dom.js";
+import { explain, isToldByServer } from "../words.js";
 
 const END_PX = 48;
+const AT_ONCE = 12; // new lines in one picture: a thousand answers must not hold up a click
+const AT_ONCE_UNSEEN = 200; // where no picture is made, in the background
+const UNSEEN_AFTER_MS = 1000;
+const TOGETHER = 50; // lines in one list: a browser looks after each list that is out of sight, in every picture
+const FEW = 5;
 
-/** show(frame) appends one event to the list in `log`, which scrolls; clear() starts over. */
-export function createAnswers(log) {
-  const list = log.querySelector("ol");
-  const end = stickToEnd(log);
+/**
+ * log      scrolls, and holds the list
+ * onDrawn  after each drawing: how many answers count, and the lines that are new, as text
+ *
+ * show(frame) adds one event; clear() starts over.
+ */
+export function createAnswers(log, onDrawn) {
+  const list = log.querySelector(".entries");
+  const end = stickToEnd(log, list);
+  const waiting = [];
+  let unschedule = null;
   let startedOnce = false;
+  let counting = 0;
+
+  function draw(most) {
+    const appears = waiting.length <= FEW;
+    const lines = waiting.splice(0, most).map((frame) => append(frame, appears));
+    unschedule = waiting.length ? schedule(draw) : null;
+    onDrawn(counting, lines.map(spoken));
+  }
+
+  function append(frame, appears) {
+    if (startedOnce && frame.status === "pending") giveBack();
+    if (frame.event === "response") counting += 1;
+    const line = entry(frame, startedOnce);
+    line.classList.toggle("appears", appears);
+    startedOnce ||= frame.status === "in_progress";
+    place(list).append(line);
+    return line;
+  }
+
+  function giveBack() {
+    supersede(list);
+    counting = 0;
+  }
+
   return {
     clear() {
+      unschedule?.();
+      unschedule = null;
+      waiting.length = counting = 0;
       startedOnce = false;
       end.stick();
-      arrange(list, []);
+      list.replaceChildren();
     },
     show(frame) {
-      const givenBack = startedOnce && frame.status === "pending";
-      if (givenBack) supersede(list);
-      list.append(entry(frame, startedOnce));
-      startedOnce ||= frame.status === "in_progress";
-      end.keep();
+      waiting.push(frame);
+      unschedule ??= schedule(draw);
     },
   };
 }
 
+/** Draws with the next picture, or after a while without one. Returns what calls it off. */
+function schedule(draw) {
+  const cancel = () => {
+    cancelAnimationFrame(request);
+    clearTimeout(timer);
+  };
+  const drawNow = (most) => {
+    cancel();
+    draw(most);
+  };
+  const request = requestAnimationFrame(() => drawNow(AT_ONCE));
+  const timer = setTimeout(() => drawNow(AT_ONCE_UNSEEN), UNSEEN_AFTER_MS);
+  return cancel;
+}
+
 /** Keeps the end of `log` in view until somebody scrolls up. */
-function stickToEnd(log) {
+function stickToEnd(log, list) {
   let sticking = true;
   let lastTop = 0;
-  let request = null;
   log.addEventListener("scroll", () => {
     const nearEnd = log.scrollHeight - log.scrollTop - log.clientHeight < END_PX;
     // Only going up leaves the end: answers may have come since the page itself scrolled there.
     sticking = nearEnd || (sticking && log.scrollTop >= lastTop);
     lastTop = log.scrollTop;
   });
-  // Once per picture, not per answer: asking for a height lays the whole log out again.
-  const scroll = () => {
-    request = null;
+  // After the layout, where the height is known: asking for it per answer would lay out everything again.
+  new ResizeObserver(() => {
     if (sticking) log.scrollTop = log.scrollHeight;
-  };
-  return {
-    stick: () => (sticking = true),
-    keep: () => (request ??= requestAnimationFrame(scroll)),
-  };
+  }).observe(list);
+  return { stick: () => (sticking = true) };
+}
+
+/** A line as it is read aloud. */
+function spoken(line) {
+  const head = line.querySelector(".decoded-head, .entry-body p");
+  return head ? [...head.childNodes].map((node) => node.textContent.trim()).join(" ") : "An answer as JSON.";
+}
+
+/** Where the next line goes. Only a full list has the height of its own that lets a browser leave it out of the layout. */
+function place(list) {
+  const last = list.lastElementChild;
+  if (last && last.childElementCount < TOGETHER) return last;
+  last?.classList.add("full");
+  return list.appendChild(element("ol", { class: "lines" }));
 }
 
 function supersede(list) {
@@ -100,9 +160,11 @@ function stepWords(status, startedOnce) {
 }
 
 function failure({ error_code: code, error_message: message }) {
-  const [what, toDo] = explain(code);
+  const text = plain(message ?? "");
+  const [what, toDo] = explain(code, text);
+  const detail = !isToldByServer(code) && text;
   return [
     element("p", {}, element("strong", {}, what), " ", toDo),
-    element("p", { class: "muted" }, element("code", {}, plain(code)), message ? ` ${plain(message)}` : null),
+    element("p", { class: "muted" }, element("code", {}, plain(code)), detail ? ` ${detail}` : null),
   ];
 }

@@ -2,12 +2,14 @@
 
 import { arrange, element } from "../dom.js";
 import { parameterField } from "./fields.js";
+import { recall, remember } from "./remembered.js";
 
 /**
- * submit({vehicle_id, command_name, command_params}) does the sending; when it rejects, `detail` and `fields` are shown
- * here, else onSubmitted gets what it answered.
+ * confirm({vehicle, type, params})  resolves with what the person has confirmed by, or with null
+ * submit({vehicle_id, command_name, command_params, confirmation?})  when it rejects, `detail` and `fields` are shown
+ * here, else onSubmitted gets what it answered
  */
-export function createComposer({ form, picker, submit, onSubmitted }) {
+export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
   const select = form.querySelector("[data-command]");
   const about = form.querySelector("[data-about]");
   const holder = form.querySelector("[data-parameters]");
@@ -35,7 +37,8 @@ export function createComposer({ form, picker, submit, onSubmitted }) {
     arrange(about, description(type));
     const { properties = {}, required = [] } = type.schema ?? {};
     fields = Object.entries(properties).map(([name, schema]) => parameterField(name, schema, required.includes(name)));
-    for (const field of fields) restore(field);
+    const lastUsed = recall(type.name) ?? {};
+    for (const field of fields) restore(field, lastUsed);
     arrange(
       holder,
       fields.length ? fields.map(({ row }) => row) : [element("p", { class: "hint field" }, "It has no parameters.")],
@@ -43,22 +46,44 @@ export function createComposer({ form, picker, submit, onSubmitted }) {
     showErrors([]);
   }
 
-  function restore({ name, input }) {
-    if (typed.has(name) && input.type !== "checkbox") input.value = typed.get(name);
-    input.addEventListener("input", () => typed.set(name, input.value));
+  function restore({ name, input, fill }, lastUsed) {
+    const value = typed.get(name) ?? lastUsed[name];
+    if (value !== undefined) fill(value);
+    if (input.type !== "checkbox") input.addEventListener("input", () => typed.set(name, input.value));
+  }
+
+  /** As another command was. */
+  function fillFrom({ command_name: name, command_params: params }) {
+    if (!types.some((type) => type.name === name)) return showErrors([`There is no command ${name} any more.`]);
+    select.value = name;
+    typed.clear();
+    showType();
+    for (const field of fields) field.fill(params?.[field.name]);
+    send.focus({ preventScroll: true });
   }
 
   async function trySubmit() {
     showErrors([]);
     const wrong = fields.filter((field) => !field.check());
-    picker.complain(picker.chosenId() ? "" : "Choose a vehicle.");
-    if (!picker.chosenId()) return picker.focus();
+    const vehicle = picker.chosen();
+    picker.complain(vehicle ? "" : "Choose a vehicle.");
+    if (!vehicle) return picker.focus();
     if (wrong.length) return wrong[0].focus();
+    const type = chosenType();
+    if (!type) return showErrors(["The commands are not here yet: reload the page."]);
+    const request = { vehicle_id: vehicle.vehicle_id, command_name: type.name, command_params: readAll(fields) };
+    if (type.safe_to_repeat) return sendOff(request);
+    const confirmation = await confirm({ vehicle, type, params: request.command_params });
+    if (confirmation) await sendOff({ ...request, confirmation });
+  }
+
+  async function sendOff(request) {
     setBusy(true);
-    const request = { vehicle_id: picker.chosenId(), command_name: select.value, command_params: readAll(fields) };
     const command = await submit(request).catch(showFailure);
     setBusy(false);
-    if (command) onSubmitted(command);
+    if (!command) return;
+    remember(request.command_name, request.command_params);
+    onSubmitted(command);
   }
 
   function showFailure(error) {
@@ -95,12 +120,12 @@ export function createComposer({ form, picker, submit, onSubmitted }) {
     event.preventDefault();
     if (!busy) trySubmit();
   });
-  return { setTypes, showErrors };
+  return { setTypes, showErrors, fillFrom };
 }
 
 function description({ description: text, safe_to_repeat: safe }) {
   const lines = [element("p", { class: "hint" }, text ?? "")];
-  const caution = "It changes the vehicle. If it breaks off while it runs, it is not repeated by itself.";
+  const caution = "It changes the vehicle, so you are asked to confirm it. If it breaks off, it is not repeated by itself.";
   if (safe === false) lines.push(element("p", { class: "caution" }, caution));
   return lines;
 }

@@ -7,9 +7,11 @@ export function parameterField(name, schema, required) {
   const id = `parameter-${name}`;
   const input = control(schema, { id, name, required, "aria-describedby": `${id}-hint ${id}-error` });
   const error = element("p", { class: "field-error", id: `${id}-error`, hidden: true });
+  const help = hint(id, schema, input);
   const complain = (message) => {
     error.textContent = message;
     error.hidden = !message;
+    help.about.hidden = Boolean(message); // which the complaint quotes, in its place
     if (message) input.setAttribute("aria-invalid", "true");
     else input.removeAttribute("aria-invalid");
   };
@@ -20,14 +22,20 @@ export function parameterField(name, schema, required) {
     return !wrong;
   };
   input.addEventListener("input", () => complain(""));
+  input.addEventListener("change", () => input.value && check());
   const label = element(
     "label",
     { for: id },
     schema.title ?? name,
     !required && element("span", { class: "optional" }, " optional"),
   );
-  const row = element("div", { class: "field" }, label, input, error, hint(id, schema, input));
-  return { name, input, row, check, complain, focus: () => input.focus(), value: () => valueOf(input, schema) };
+  const row = element("div", { class: "field" }, label, input, error, help.about, help.chips);
+  const fill = (value) => {
+    if (input.type === "checkbox") input.checked = value === true;
+    else input.value = value ?? "";
+    complain("");
+  };
+  return { name, input, row, check, complain, fill, focus: () => input.focus(), value: () => valueOf(input, schema) };
 }
 
 function control(schema, attributes) {
@@ -70,24 +78,25 @@ function hint(id, { description: text, examples = [] }, input) {
     input.dispatchEvent(new Event("input"));
   };
   const chip = (example) => button(String(example), () => use(example), { class: "chip", title: `Use ${example}` });
-  return element(
-    "div",
-    { class: "hint" },
-    element("span", { id: `${id}-hint` }, text ?? ""),
-    examples.length > 0 && element("span", { class: "chips" }, examples.map(chip)),
-  );
+  return {
+    about: element("p", { class: "hint", id: `${id}-hint` }, text ?? ""),
+    chips: examples.length > 0 && element("p", { class: "chips" }, examples.map(chip)),
+  };
 }
 
 function problem(input, schema) {
   const { validity, value } = input;
   // Not the attribute: it would cut off what is pasted, without a word.
-  if (value.length > schema.maxLength) return `At most ${schema.maxLength} characters.`;
-  if (validity.valid) return "";
-  if (validity.valueMissing) return "Fill this in.";
-  const example = schema.examples?.[0];
-  if (validity.patternMismatch)
-    return `This does not have the right form${example ? `: it looks like ${example}` : ""}.`;
+  const isTooLong = value.length > schema.maxLength;
+  if (validity.valid && !isTooLong) return "";
+  if (validity.valueMissing) return `Required: ${meaning(schema)}`;
+  if (validity.patternMismatch || isTooLong) return `Not valid: ${meaning(schema)}`;
   return input.validationMessage;
+}
+
+function meaning({ description, examples = [], maxLength }) {
+  if (description) return description;
+  return examples.length ? `it looks like ${examples[0]}.` : `at most ${maxLength} characters of its form.`;
 }
 
 function valueOf(input, schema) {

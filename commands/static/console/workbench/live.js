@@ -1,51 +1,65 @@
-// The command that is being watched: its head (state, connection, time, cancel) and its answers.
+// The command that is being watched: its head, its answers, and the stream that brings both.
 
-import { cancelCommand, getCommand, getStreamTicket, serverNow } from "../api.js";
+import { cancelCommand, getCommand, getStreamTicket } from "../api.js";
+import { createAnnouncer } from "./announcer.js";
 import { createAnswers } from "./answers.js";
-import { badge, duration, element, parameters, plain, submitter, time } from "../dom.js";
+import { time } from "../dom.js";
+import { createHead } from "./head.js";
+import { poll } from "../poll.js";
 import { followCommand } from "./stream.js";
-import { connectionBadge, findVehicle, modelName } from "../vehicle.js";
-import { ENDED, STATUS_WORDS, connectionWords, explain, troubleWords } from "../words.js";
+import { findVehicle, refreshVehicle } from "../vehicle.js";
+import { ENDED, explain, troubleWords } from "../words.js";
 
 const TICK_MS = 100;
+const VEHICLE_REFRESH_MS = 5000;
 const SHORT_BREAK_MS = 1000;
-const PAGE_TITLE = document.title;
 
 /** onMove(command) is called with the shown command, as it is after each of its moves. */
-export function createLive({ root, username, canCancel, onMove }) {
+export function createLive({ root, onMove }) {
   const part = (name) => root.querySelector(`[data-live=${name}]`);
-  const log = part("log");
-  const answers = createAnswers(log);
-  let shown = null; // {id, command, vehicle, status, startedAt, endedAt, connection, stream}
+  const announcer = createAnnouncer(part("news"));
+  const answers = createAnswers(part("log"), (count, news) => {
+    head.drawCount(count);
+    announcer.say(news);
+  });
+  const head = createHead({ root, onCancel: cancel });
+  // {id, command, vehicle, status, startedAt, endedAt, position, connection, tellsThatItWaits, cancelling, stream, vehiclePoll}
+  let shown = null;
 
   function open(id, command = null) {
-    close();
-    shown = {
-      id,
-      command,
-      status: command?.status,
-      startedAt: command?.submitted_at,
-      connection: { name: "connecting" },
-    };
-    root.dataset.state = "open";
-    drawHead();
+    leave();
+    shown = { id, position: 0, connection: { name: "connecting" }, tellsThatItWaits: false };
+    take(shown, command);
     if (command) follow(shown);
     else load(shown);
   }
 
   function close() {
+    leave();
+    head.drawEmpty();
+  }
+
+  function leave() {
     shown?.stream?.close();
+    shown?.vehiclePoll?.stop();
     shown = null;
     answers.clear();
-    tell("");
-    drawEmpty();
+    announcer.clear();
+    head.drawCount(0);
+    head.tell("");
+  }
+
+  function take(target, command) {
+    Object.assign(target, { command, startedAt: command?.submitted_at, status: command?.status });
+    head.drawCommand(target);
+    drawAll();
   }
 
   async function load(target) {
     try {
       const command = await getCommand(target.id);
       if (target !== shown) return;
-      Object.assign(target, { command, startedAt: command.submitted_at, status: command.status });
+      take(target, command);
       follow(target);
     } catch (error) {
       if (target === shown)
@@ -54,21 +68,31 @@ export function createLive({ root, username, canCancel, onMove }) {
   }
 
   function follow(target) {
-    findVehicle(target.command.vehicle_id).then((vehicle) => {
-      target.vehicle = vehicle;
-      if (target === shown) drawHead();
-    });
-    drawHead();
+    findVehicle(target.command.vehicle_id).then((vehicle) => drawVehicle(target, vehicle));
+    if (!ENDED.has(target.status))
+      target.vehiclePoll = poll(() => (ENDED.has(target.status) ? null : askVehicle(target)), VEHICLE_REFRESH_MS);
     const getTicket = () => getStreamTicket(target.id);
     target.stream = followCommand({ commandId: target.id, getTicket, onFrame, onState });
   }
 
+  async function askVehicle(target) {
+    drawVehicle(target, await refreshVehicle(target.command.vehicle_id));
+  }
+
+  function drawVehicle(target, vehicle) {
+    if (target !== shown || !vehicle) return;
+    target.vehicle = vehicle;
+    head.drawVehicle(vehicle);
+    drawWaiting();
+  }
+
   function fail(text) {
     onState({ name: "ended", error: {} });
-    tell(text, true);
+    head.tell(text, true);
   }
 
   function onFrame(frame) {
+    shown.position = frame.sequence_number;
     answers.show(frame);
     // What the API has told already is newer than the log's beginning.
     if (frame.status && frame.sequence_number >= (shown.command.last_sequence_number ?? 0)) move(frame);
@@ -77,116 +101,69 @@ export function createLive({ root, username, canCancel, onMove }) {
   function move({ status, timestamp, sequence_number: number }) {
     shown.status = status;
     if (ENDED.has(status)) shown.endedAt = timestamp;
-    drawHead();
+    drawAll();
+    if (number > 1) askVehicle(shown);
+    if (ENDED.has(status)) shown.vehiclePoll?.stop();
     onMove({ ...shown.command, status, completed_at: shown.endedAt, last_sequence_number: number });
   }
 
   function onState(state) {
     shown.connection = { ...state, until: Date.now() + (state.delayMs ?? 0) };
     drawConnection();
-    if (state.error || state.delayMs > SHORT_BREAK_MS) tell(troubleWords(state), state.name === "ended");
-    else if (state.name === "live") drawWaiting();
+    if (state.error || state.delayMs > SHORT_BREAK_MS) head.tell(troubleWords(state), state.name === "ended");
+    else if (state.name === "live") stopTelling();
   }
 
-  function drawEmpty() {
-    root.dataset.state = "empty";
-    part("name").textContent = "Live answers";
-    for (const name of ["vehicle", "parameters", "status", "connection", "elapsed"]) part(name).replaceChildren();
-    part("cancel").hidden = true;
-    document.title = PAGE_TITLE;
-  }
-
-  function drawHead() {
-    const { command, vehicle, status } = shown;
-    part("name").textContent = command?.command_name ?? "Command";
-    const statusWords = STATUS_WORDS[status] ?? plain(status);
-    part("parameters").replaceChildren(
-      ...parameters(command?.command_params),
-      submitter(command ?? {}, username) || "",
-    );
-    part("vehicle").replaceChildren(...(vehicle ? describe(vehicle) : []));
-    part("status").replaceChildren(...(status ? [badge(status, statusWords)] : []));
-    document.title = command ? `${command.command_name} · ${statusWords} · ${PAGE_TITLE}` : PAGE_TITLE;
-    drawCancel();
+  function drawAll() {
+    head.drawState(shown);
     drawConnection();
     drawWaiting();
-    drawElapsed();
-  }
-
-  function drawCancel() {
-    const cancel = part("cancel");
-    const gone = !canCancel || !shown.status || ENDED.has(shown.status);
-    if (gone && document.activeElement === cancel) log.focus();
-    cancel.hidden = gone;
-    cancel.setAttribute("aria-disabled", String(Boolean(shown.cancelling)));
-    cancel.textContent = shown.cancelling ? "Cancelling…" : "Cancel";
+    head.drawElapsed(shown);
   }
 
   function drawConnection() {
-    const [kind, words] = connectionWords(shown.connection);
-    const place = part("connection");
-    if (place.textContent !== words) place.replaceChildren(badge(kind, words));
+    const { connection, position, command } = shown;
+    const isBehind = connection.name === "live" && position < (command?.last_sequence_number ?? 0);
+    head.drawConnection(isBehind ? { connection: { name: "behind" } } : shown);
   }
 
   function drawWaiting() {
     if (shown.connection.name !== "live") return;
     const { status, vehicle, command } = shown;
-    if (status !== "pending" || !vehicle || vehicle.connection_status === "connected") return tell("");
+    const waits = status === "pending" && Boolean(vehicle) && vehicle.connection_status !== "connected";
+    if (waits === shown.tellsThatItWaits) return;
+    shown.tellsThatItWaits = waits;
+    if (!waits) return head.tell("");
     const limit = command.expires_at ? [" or expires at ", time(command.expires_at)] : [];
-    tell(["The vehicle is not connected. The command waits until it is back", ...limit, "."]);
+    head.tell(["The vehicle is not connected. The command waits until it is back", ...limit, "."]);
   }
 
-  function drawElapsed() {
-    const { startedAt, endedAt, status, command, connection } = shown;
-    if (connection.name === "ended" && connection.error) return; // Nobody knows whether it still runs.
-    const end = Date.parse(endedAt ?? command?.completed_at) || (ENDED.has(status) ? NaN : serverNow());
-    const elapsed = end - Date.parse(startedAt);
-    part("elapsed").textContent = Number.isFinite(elapsed) ? duration(elapsed) : "";
-  }
-
-  function tell(content, isError = false) {
-    const notice = part("notice");
-    notice.replaceChildren(...[content].flat().filter(Boolean));
-    notice.hidden = !notice.textContent;
-    notice.classList.toggle("error", isError);
+  function stopTelling() {
+    head.tell("");
+    shown.tellsThatItWaits = false;
+    drawWaiting();
   }
 
   async function cancel() {
     const target = shown;
     if (target.cancelling) return;
     target.cancelling = true;
-    drawHead();
+    head.drawState(target);
     try {
       await cancelCommand(target.id);
     } catch (error) {
       if (error.status === 409 || target !== shown) return; // 409: it has ended, and the stream says how.
       target.cancelling = false;
-      drawHead();
-      tell(error.detail, true);
+      head.drawState(target);
+      head.tell(error.detail, true);
     }
   }
 
-  part("cancel").addEventListener("click", cancel);
   setInterval(() => {
     if (!shown) return;
-    drawElapsed();
+    head.drawElapsed(shown);
     drawConnection();
   }, TICK_MS);
 
-  return {
-    open,
-    close,
-    shownId: () => shown?.id ?? null,
-    refreshVehicles(vehicles) {
-      const fresh = vehicles.find(({ vehicle_id: id }) => id === shown?.vehicle?.vehicle_id);
-      if (!fresh) return;
-      shown.vehicle = fresh;
-      drawHead();
-    },
-  };
-}
-
-function describe(vehicle) {
-  const vin = element("span", { class: "vin" }, vehicle.vin);
-  return [vin, element("span", { class: "muted" }, modelName(vehicle)), connectionBadge(vehicle)];
+  return { open, close, shownId: () => shown?.id ?? null };
 }

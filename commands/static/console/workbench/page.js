@@ -1,40 +1,44 @@
 // Wires the page: what is chosen, submitted and watched, and the address that says so.
 
-import { listCommandTypes, newKey, submitCommand } from "../api.js";
+import { getCommand, listCommandTypes } from "../api.js";
 import { createComposer } from "./composer.js";
+import { createConfirm } from "./confirm.js";
 import { time } from "../dom.js";
 import { createHistory } from "./recent.js";
 import { createLive } from "./live.js";
 import { createVehiclePicker } from "./picker.js";
 import { viewer } from "../site.js";
+import { createSubmission } from "./submission.js";
 
 const byId = (id) => document.getElementById(id);
-const { username, canSubmit } = viewer;
 
-const live = createLive({ root: byId("live"), username, canCancel: canSubmit, onMove: moved });
-const history = createHistory({
-  root: byId("history"),
-  username,
-  filters: canSubmit ? { submitted_by: username } : {},
-  onOpen: (id) => navigate(id),
-});
-const picker = createVehiclePicker({
-  root: byId("vehicles"),
-  onChoose: showVehicleNote,
-  onRefresh: live.refreshVehicles,
-});
-const composer = createComposer({ form: byId("composer"), picker, submit, onSubmitted: submitted });
+const live = createLive({ root: byId("live"), onMove: moved });
+const history = createHistory({ root: byId("history"), onOpen: (id) => navigate(id) });
 
-async function submit(request) {
+function compose() {
+  const picker = createVehiclePicker({ root: byId("vehicles"), onChoose: showVehicleNote });
+  const composer = createComposer({
+    form: byId("composer"),
+    picker,
+    confirm: createConfirm({ dialog: byId("confirm"), onRead: history.add }),
+    submit: createSubmission(),
+    onSubmitted: submitted,
+  });
+  prefill(picker, composer);
+}
+
+async function prefill(picker, composer) {
+  const asked = new URLSearchParams(location.search);
+  if (asked.get("vehicle")) picker.choose(asked.get("vehicle"));
   try {
-    return await submitCommand(request, newKey());
+    composer.setTypes((await listCommandTypes()).results);
+    if (!asked.get("repeat")) return;
+    const command = await getCommand(asked.get("repeat"));
+    await picker.choose(command.vehicle_id);
+    composer.fillFrom(command);
   } catch (error) {
-    if (error.uncertain) {
-      error.detail +=
-        " The command may have been accepted all the same: look at your recent commands before you submit it again.";
-      history.refresh();
-    }
-    throw error;
+    const isGone = error.status === 404;
+    composer.showErrors([isGone ? "The command to repeat does not exist, or you may not see it." : error.detail]);
   }
 }
 
@@ -77,10 +81,5 @@ function showVehicleNote(vehicle) {
 }
 
 window.addEventListener("popstate", showAddressed);
-
-listCommandTypes().then(
-  ({ results }) => composer.setTypes(results),
-  (error) => composer.showErrors([error.detail ?? "The commands could not be shown."]),
-);
 showAddressed();
-history.refresh();
+if (viewer.canSubmit) compose();

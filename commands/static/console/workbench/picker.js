@@ -1,18 +1,15 @@
 // The list to choose a vehicle from.
 
-import { getPage, listVehicles } from "../api.js";
+import { getPage, getVehicle, listVehicles } from "../api.js";
 import { arrange, element } from "../dom.js";
+import { poll } from "../poll.js";
 import { connectionBadge, knownVehicle, modelName, remember } from "../vehicle.js";
 
 const SEARCH_PAUSE_MS = 250;
 const REFRESH_MS = 15_000;
 
-/**
- * root        holds the search field and the list
- * onChoose    gets the chosen vehicle, also when it has changed
- * onRefresh   gets every list of vehicles as it arrives
- */
-export function createVehiclePicker({ root, onChoose, onRefresh }) {
+/** onChoose gets the chosen vehicle, also when it has changed. `root` holds the search field and the list. */
+export function createVehiclePicker({ root, onChoose }) {
   const search = root.querySelector("[data-search]");
   const list = root.querySelector("[data-list]");
   const message = root.querySelector("[data-message]");
@@ -38,14 +35,24 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
 
   function render(page, append) {
     remember(page.results);
-    onRefresh(page.results);
     next = page.next;
     shown = append ? [...shown, ...page.results] : page.results;
-    arrange(list, shown.map(row));
     more.hidden = !next;
     if (shown.length === 0) say(search.value ? "No vehicle matches the search." : "There are no vehicles yet.");
     else say("");
-    if (knownVehicle(chosenId)) onChoose(knownVehicle(chosenId));
+    draw();
+    if (chosenId) onChoose(knownVehicle(chosenId));
+  }
+
+  function draw() {
+    arrange(list, [...chosenElsewhere(), ...shown].map(row));
+    for (const input of list.querySelectorAll("input")) input.checked = input.value === chosenId;
+  }
+
+  /** The chosen vehicle stands first where the pages that are shown do not have it; a search is for others. */
+  function chosenElsewhere() {
+    const isHere = !chosenId || search.value || shown.some(({ vehicle_id: id }) => id === chosenId);
+    return isHere ? [] : [knownVehicle(chosenId)];
   }
 
   function row(vehicle) {
@@ -58,7 +65,7 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
 
   function newRow(vehicle) {
     const input = element("input", { type: "radio", name: "vehicle_id", value: vehicle.vehicle_id, required: true });
-    input.addEventListener("change", () => choose(vehicle.vehicle_id));
+    input.addEventListener("change", () => chooseHere(vehicle.vehicle_id));
     const names = element(
       "span",
       { class: "vehicle-names" },
@@ -73,7 +80,22 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
     chosen.textContent = knownVehicle(id).vin; // Its row may be scrolled or searched away.
     complain("");
     onChoose(knownVehicle(id));
+  }
+
+  function chooseHere(id) {
+    choose(id);
     rows.get(id).scrollIntoView({ block: "nearest" }); // The note about it may have made the list shorter.
+  }
+
+  /** Also one that is not in the list yet. */
+  async function chooseById(id) {
+    try {
+      remember([await getVehicle(id)]);
+    } catch (error) {
+      return complain(error.permanent ? "There is no such vehicle: choose another." : error.detail);
+    }
+    choose(id);
+    draw();
   }
 
   function say(text, isError = false) {
@@ -88,10 +110,8 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
   }
 
   const searched = () => listVehicles({ search: search.value.trim() });
-  const refresh = () => {
-    // Beyond the first page a refresh would throw the operator back to its beginning.
-    if (!document.hidden && !extended) load(searched, { quiet: true });
-  };
+  // Beyond the first page a refresh would throw the operator back to its beginning.
+  const refresh = () => !extended && load(searched, { quiet: shown.length > 0 });
 
   let pause;
   search.addEventListener("input", () => {
@@ -107,12 +127,12 @@ export function createVehiclePicker({ root, onChoose, onRefresh }) {
     extended = true;
     load(() => getPage(next), { append: true });
   });
-  setInterval(refresh, REFRESH_MS);
-  load(searched);
+  poll(refresh, REFRESH_MS);
 
   return {
-    chosenId: () => chosenId,
+    chosen: () => knownVehicle(chosenId),
+    choose: chooseById,
     complain,
-    focus: () => (list.querySelector("input") ?? search).focus(),
+    focus: () => (list.querySelector("input:checked, input") ?? search).focus(),
   };
 }

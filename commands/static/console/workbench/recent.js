@@ -2,18 +2,17 @@
 
 import { getPage, listCommands } from "../api.js";
 import { arrange, badge, duration, element, parameters, plain, submitter, time } from "../dom.js";
+import { poll } from "../poll.js";
+import { recall, remember } from "./remembered.js";
+import { viewer } from "../site.js";
 import { findVehicle } from "../vehicle.js";
 import { ENDED, STATUS_WORDS } from "../words.js";
 
 const PAGE_SIZE = 15;
-const REFRESH_MS = 10_000;
+const REFRESH_MS = 5000;
 
-/**
- * filters    whose commands
- * username   who looks: other submitters are named
- * onOpen     called with a command's id for a click
- */
-export function createHistory({ root, username, filters, onOpen }) {
+/** onOpen is called with a command's id for a click. Who may see everybody's commands chooses between those and theirs. */
+export function createHistory({ root, onOpen }) {
   const list = root.querySelector("[data-list]");
   const message = root.querySelector("[data-message]");
   const more = root.querySelector("[data-more]");
@@ -21,10 +20,14 @@ export function createHistory({ root, username, filters, onOpen }) {
   const rows = new Map();
   let next; // undefined until the first page is here
   let shownId = null;
+  let onlyMine = !viewer.seesAll || recall("recent") === "mine";
+  let asked = 0; // Whose commands are shown may have changed before an answer is here.
 
   async function load(fetchPage, { older = false } = {}) {
+    const question = asked;
     try {
       const page = await fetchPage();
+      if (question !== asked) return;
       // A refresh brings the newest page only. Where it meets what is shown, the link to older ones stays
       // where it has got to.
       const meets = page.results.some(({ command_id: id }) => commands.has(id));
@@ -33,6 +36,7 @@ export function createHistory({ root, username, filters, onOpen }) {
       page.results.forEach(keep);
       render();
     } catch (error) {
+      if (question !== asked || (commands.size && error.uncertain)) return; // It is asked for again.
       say(error.detail ?? "The commands could not be shown.", true);
     }
   }
@@ -54,7 +58,8 @@ export function createHistory({ root, username, filters, onOpen }) {
     const id = command.command_id;
     if (!rows.has(id)) rows.set(id, newRow(id));
     const item = rows.get(id);
-    fill(item.firstElementChild, command, username);
+    const link = item.firstElementChild;
+    if (link.dataset.drawn !== drawing(command)) fill(link, command);
     mark(id);
     return item;
   }
@@ -81,15 +86,29 @@ export function createHistory({ root, username, filters, onOpen }) {
     message.classList.toggle("error", isError);
   }
 
-  const refresh = () => load(() => listCommands({ ...filters, page_size: PAGE_SIZE }));
-  more.addEventListener("click", () => load(() => getPage(next), { older: true }));
+  function chooseWhose({ target }) {
+    onlyMine = target.value === "mine";
+    remember("recent", target.value);
+    asked += 1;
+    commands.clear();
+    next = undefined;
+    ask();
+  }
 
-  setInterval(() => {
-    if (!document.hidden && [...commands.values()].some(({ status }) => !ENDED.has(status))) refresh();
-  }, REFRESH_MS);
+  function showChoice() {
+    const choice = root.querySelector("[data-whose]");
+    if (!choice) return;
+    choice.elements.whose.value = onlyMine ? "mine" : "all";
+    choice.addEventListener("change", chooseWhose);
+  }
+
+  const ask = () => load(() => listCommands({ submitted_by: onlyMine && viewer.username, page_size: PAGE_SIZE }));
+  more.addEventListener("click", () => load(() => getPage(next), { older: true }));
+  showChoice();
+  const polled = poll(ask, REFRESH_MS);
 
   return {
-    refresh,
+    refresh: polled.now,
     select(id) {
       const before = shownId;
       shownId = id;
@@ -111,7 +130,11 @@ function byTime(a, b) {
   return Date.parse(b.submitted_at) - Date.parse(a.submitted_at) || (a.command_id < b.command_id ? 1 : -1);
 }
 
-function fill(link, command, username) {
+/** What a row shows: it is drawn anew only when that has changed, so that nothing flickers under the reader. */
+const drawing = ({ status, completed_at: end }) => `${status} ${end}`;
+
+function fill(link, command) {
+  link.dataset.drawn = drawing(command);
   const vin = link.querySelector(".vin") ?? element("span", { class: "vin" });
   link.replaceChildren(
     badge(command.status, STATUS_WORDS[command.status] ?? plain(command.status)),
@@ -120,7 +143,7 @@ function fill(link, command, username) {
       { class: "history-command" },
       element("strong", {}, command.command_name),
       parameters(command.command_params),
-      submitter(command, username),
+      submitter(command, viewer.username),
     ),
     vin,
     element("span", { class: "history-time" }, time(command.submitted_at)),
