@@ -94,8 +94,8 @@ export function createLive({ root, onMove }) {
   function onFrame(frame) {
     shown.position = frame.sequence_number;
     answers.show(frame);
-    // What the API has told already is newer than the log's beginning.
-    if (frame.status && frame.sequence_number >= (shown.command.last_sequence_number ?? 0)) move(frame);
+    // What the API has told already is no move.
+    if (frame.status && frame.sequence_number > (shown.command.last_sequence_number ?? 0)) move(frame);
   }
 
   function move({ status, timestamp, sequence_number: number }) {

@@ -5,7 +5,6 @@ import { arrange, badge, duration, element, parameters, plain, submitter, time }
 import { poll } from "../poll.js";
 import { recall, remember } from "./remembered.js";
 import { viewer } from "../site.js";
-import { findVehicle } from "../vehicle.js";
 import { ENDED, STATUS_WORDS } from "../words.js";
 
 const PAGE_SIZE = 15;
@@ -135,7 +134,6 @@ const drawing = ({ status, completed_at: end }) => `${status} ${end}`;
 
 function fill(link, command) {
   link.dataset.drawn = drawing(command);
-  const vin = link.querySelector(".vin") ?? element("span", { class: "vin" });
   link.replaceChildren(
     badge(command.status, STATUS_WORDS[command.status] ?? plain(command.status)),
     element(
@@ -145,11 +143,10 @@ function fill(link, command) {
       parameters(command.command_params),
       submitter(command, viewer.username),
     ),
-    vin,
+    element("span", { class: "vin" }, command.vin),
     element("span", { class: "history-time" }, time(command.submitted_at)),
     element("span", { class: "history-duration", title: "From submission to end" }, took(command)),
   );
-  if (!vin.textContent) findVehicle(command.vehicle_id).then((vehicle) => (vin.textContent = vehicle?.vin ?? ""));
 }
 
 function took({ status, submitted_at: from, completed_at: to }) {
