@@ -10,6 +10,7 @@ from django.middleware.gzip import GZipMiddleware, re_accepts_gzip
 from django.utils.cache import patch_vary_headers
 from servestatic.middleware import ServeStaticMiddleware
 
+NO_DOCUMENTS = ("text/javascript", "text/css")  # a policy is for documents: here it is weight
 TEXT = ("text/", "application/json", "image/svg+xml")
 
 
@@ -30,7 +31,12 @@ class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._compressed: dict[str, tuple[str, bytes]] = {}  # by path: the ETag it had, and it
 
-    async def aserve(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
+    async def aserve(self, static_file: Any, request: HttpRequest) -> Any:
+        response: Any = await self._answer(static_file, request)
+        response._csp_exempt = response.get("Content-Type", "").startswith(NO_DOCUMENTS)
+        return response
+
+    async def _answer(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
         response: HttpResponseBase = await super().aserve(static_file, request)
         if not _is_text(request, response):
             return response

@@ -257,6 +257,7 @@ TEMPLATES: list[dict[str, Any]] = [
 STATIC_URL = "static/"
 SERVESTATIC_USE_FINDERS = True  # no collectstatic step: the files are served from their apps
 SERVESTATIC_AUTOREFRESH = DEBUG
+SERVESTATIC_ALLOW_ALL_ORIGINS = False  # no other site has any business with them
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 AUTHENTICATION_BACKENDS = [
