@@ -318,13 +318,13 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
     @action(detail=True, pagination_class=None, filterset_class=None)
     def events(self, request: Request, command_id: str) -> Response:
         """The event log, as the stream sends it."""
-        return _frames(self._log().after(_after(request)))
+        return _frames(self._command().events.after(_after(request)))
 
     @extend_schema(responses={200: FRAMES})
     @action(detail=True, pagination_class=None, filterset_class=None)
     def responses(self, request: Request, command_id: str) -> Response:
         """The vehicle's answers that count: those since the command was last claimed."""
-        return _frames(self._log().answers_that_count().order_by("sequence_number"))
+        return _frames(self._command().answers_that_count().order_by("sequence_number"))
 
     @extend_schema(
         filters=True,
@@ -386,11 +386,10 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
         counts = {"cancelled": cancelled, "asked_to_stop": asked_to_stop, "already_ended": ended}
         return Response(counts)
 
-    def _log(self) -> EventQuerySet:
+    def _command(self) -> Command:
         visible = Command.objects.visible_to(self.request.user).only("pk")
-        command = get_object_or_404(visible, pk=self.kwargs["command_id"])
-        log: EventQuerySet = command.events.all()
-        return log
+        command: Command = get_object_or_404(visible, pk=self.kwargs["command_id"])
+        return command
 
 
 def _frames(log: EventQuerySet) -> Response:

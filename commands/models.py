@@ -223,6 +223,16 @@ class Command(models.Model):
     def has_ended(self) -> bool:
         return self.status in TERMINAL
 
+    def answers_that_count(self) -> EventQuerySet:
+        """The vehicle's answers since it was last claimed (see `lifecycle.release`)."""
+        claims = self.events.filter(kind=Kind.STATUS, payload__status=Status.IN_PROGRESS)
+        # Looked for once: of this command alone, and not anew for each of its events.
+        last = claims.order_by("-sequence_number").values("sequence_number")[:1]
+        answers: EventQuerySet = self.events.filter(
+            kind=Kind.RESPONSE, sequence_number__gt=models.Subquery(last)
+        )
+        return answers
+
 
 class IdempotencyKey(models.Model):
     """A client's own name for one submission. See `commands/idempotency.py`."""
@@ -294,15 +304,6 @@ class Kind(models.TextChoices):
 class EventQuerySet(models.QuerySet["Event"]):
     def after(self, sequence_number: int) -> EventQuerySet:
         return self.filter(sequence_number__gt=sequence_number).order_by("sequence_number")
-
-    def answers_that_count(self) -> EventQuerySet:
-        """The vehicle's answers since the command was last claimed (see `lifecycle.release`)."""
-        claims = Event.objects.filter(
-            command=OuterRef("command"), kind=Kind.STATUS, payload__status=Status.IN_PROGRESS
-        ).order_by("-sequence_number")
-        return self.filter(kind=Kind.RESPONSE).filter(
-            sequence_number__gt=models.Subquery(claims.values("sequence_number")[:1])
-        )
 
 
 class Event(models.Model):
