@@ -257,7 +257,12 @@ class SubmitsOnce(GenericViewSet[Any]):
 
     def submit_once(self, request: Request) -> Response:
         key = idempotency.key_of(request)
-        return self._repeated(key) or self._submitted(request, key)
+        try:
+            return self._repeated(key) or self._submitted(request, key)
+        except IntegrityError:
+            # The same request was faster on another connection, or a vehicle is gone by now: what
+            # is said to the next one is said to this one.
+            return self._repeated(key) or self._submitted(request, key)
 
     def _repeated(self, key: IdempotencyKey | None) -> Response | None:
         command = idempotency.command_of(key) if key else None
@@ -269,12 +274,7 @@ class SubmitsOnce(GenericViewSet[Any]):
     def _submitted(self, request: Request, key: IdempotencyKey | None) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        try:
-            self.submit(request, serializer, key)
-        except IntegrityError:
-            if repeated := self._repeated(key):  # the same request was faster on another connection
-                return repeated
-            raise
+        self.submit(request, serializer, key)
         return Response(serializer.data, status.HTTP_201_CREATED)
 
 

@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 
 from commands import lifecycle
 from commands.events import iso
-from commands.models import Command, Event, Status
-from conftest import ClearDTC, ReadDTC, api, claim_one, log_of, make_vehicle, submit
+from commands.models import AuditEntry, Command, Event, Status
+from conftest import ClearDTC, ReadDTC, api, claim_one, log_of, make_vehicle, meanwhile, submit
 from vehicles.models import Vehicle
 
 COMMANDS = "/api/v1/commands/"
@@ -139,6 +139,19 @@ def test_a_wrong_command_is_refused_by_field(
     assert len(fields[field]) == 1
     assert not Command.objects.exists()
     assert not Event.objects.exists()
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a"}], ids=["once", "with a key"])
+def test_a_vehicle_that_is_deleted_meanwhile(
+    operator: User, vehicle: Vehicle, headers: dict[str, str]
+) -> None:
+    body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
+    with meanwhile('FROM "vehicles_vehicle"', Vehicle.objects.filter(pk=vehicle.pk).delete):
+        response = api(operator).post(COMMANDS, body, headers=headers)
+    assert complaints(response).keys() == {"vehicle_id"}
+    assert not Command.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 def test_everything_missing_is_named_at_once(operator: User) -> None:

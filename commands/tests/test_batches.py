@@ -30,6 +30,7 @@ from conftest import (
     drain,
     in_order,
     log_of,
+    meanwhile,
     read_all,
     row,
     submit,
@@ -118,6 +119,31 @@ def allow_unsafe(user: User) -> User:
 
 
 # --- Submitting
+
+
+@pytest.mark.embedded
+def test_a_vehicle_that_is_deleted_meanwhile(operator: User, fleet: list[Vehicle]) -> None:
+    gone = str(fleet[2].pk)
+    with meanwhile('FROM "vehicles_vehicle"', fleet[2].delete):
+        response = post(operator, {"vehicle_ids": ids(fleet)})
+    assert gone in complaints(response)["vehicle_ids"][0]
+    assert not Batch.objects.exists()
+    assert not Command.objects.exists()
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("count", [{}, {"vehicle_count": 4}], ids=["any", "four"])
+def test_a_vehicle_of_a_filter_that_is_deleted_meanwhile(
+    operator: User, fleet: list[Vehicle], count: dict[str, int]
+) -> None:
+    """It is no longer found, and whoever meant so many is told."""
+    with meanwhile('FROM "vehicles_vehicle"', fleet[2].delete):
+        response = post(operator, {"vehicle_filter": {}, **count})
+    if count:
+        assert "3 vehicles now, not 4" in complaints(response)["vehicle_count"][0]
+    else:
+        assert (response.status_code, response.json()["vehicle_count"]) == (201, 3)
+    assert Command.objects.count() == (0 if count else 3)
 
 
 @pytest.mark.embedded

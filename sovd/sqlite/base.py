@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.backends.sqlite3 import base as django_base
 from django_prometheus.db.backends.sqlite3 import base
 
 
-class DatabaseOperations(django_base.DatabaseOperations):
+class DatabaseOperations(base.DatabaseWrapper.ops_class):  # type: ignore[misc]
     def adapt_datetimefield_value(self, value: datetime | None) -> Any:
         """In milliseconds, as SQLite's own clock, `Now()`, spells them: instants are compared as
         texts, and Python would write six digits or none."""
