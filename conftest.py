@@ -210,7 +210,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 @contextmanager
 def meanwhile(after: str, deed: Callable[[], Any]) -> Iterator[None]:
-    """Somebody does this on another connection, right after the first statement that has `after`."""
+    """Somebody does this on another connection, after the first statement with `after`."""
     done = False
 
     def listen(execute: Any, sql: str, *arguments: Any) -> Any:

@@ -201,7 +201,9 @@ class Command(models.Model):
             models.Index(name="command_latest_of_vehicle", fields=["vehicle", "-submitted_at"]),
             # Read by a batch's page and by what stops it.
             models.Index(
-                name="command_of_batch", fields=["batch", "status"], condition=~Q(batch=None)
+                name="command_of_batch",
+                fields=["batch", "status", "completed_at"],
+                condition=~Q(batch=None),
             ),
             # Read by the timeline of a vehicle's trouble codes.
             models.Index(

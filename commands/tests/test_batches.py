@@ -164,6 +164,7 @@ def test_a_batch_is_shown_whole(operator: User, fleet: list[Vehicle]) -> None:
         "stop_reason": "",
         "counts": dict.fromkeys(Status.values, 0) | {"pending": 4},
         "has_ended": False,
+        "ended_at": None,
     }
 
 
@@ -441,6 +442,19 @@ def test_cancel(operator: User, fleet: list[Vehicle]) -> None:
         assert command.completed_at
     lifecycle.cancel_running(running)
     assert seen(operator, batch)["has_ended"] is True
+
+
+@pytest.mark.embedded
+def test_when_it_ended(operator: User, fleet: list[Vehicle]) -> None:
+    batch = submitted(operator, fleet[:2])
+    first, last = claim(2)
+    lifecycle.complete(first, {})
+    assert seen(operator, batch)["ended_at"] is None
+    lifecycle.complete(last, {})
+    ended = row(last).completed_at
+    assert ended
+    assert seen(operator, batch)["ended_at"] == iso(ended)
+    assert api(operator).get(BATCHES).json()["results"][0]["ended_at"] == iso(ended)
 
 
 def test_cancel_what_has_ended(operator: User, fleet: list[Vehicle]) -> None:
@@ -965,7 +979,10 @@ def test_hot_queries_use_their_indexes(operator: User) -> None:
         cursor.execute("VACUUM ANALYZE")
     one = Batch.objects.filter(pk=rows[0].pk)
     counts = str(batches.with_counts(one).explain())
-    assert "Index Only Scan using command_of_batch" in counts
+    assert counts.count("Index Only Scan using command_of_batch") == counts.count(
+        "command_of_batch"
+    )
+    assert counts.count("command_of_batch") == 3
     open_ones = Command.objects.filter(batch=rows[0], status__in=["pending", "in_progress"])
     failing = str(batches._failing().filter(pk=rows[0].pk).explain())
     for plan in (counts, failing, str(open_ones.order_by("pk").explain())):
