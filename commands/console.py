@@ -57,8 +57,7 @@ class VehiclePage(PageAbout):
 
 class CommandsPage(Page):
     template_name = "console/commands.html"
-    command_names = list(COMMAND_TYPES)
-    statuses = Status.choices
+    extra_context = {"command_names": list(COMMAND_TYPES), "statuses": Status.choices}
 
 
 class NewCommandPage(Page):

@@ -1,5 +1,7 @@
 // Elements, times and badges. Text goes in as text nodes only: what a vehicle says can never become markup.
 
+import { PARAMETER_WORDS } from "./words.js";
+
 /** `attributes`: true sets an empty one; false, null and undefined set none. */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -56,7 +58,7 @@ export function plain(value) {
 export function parameters(params) {
   const entries = Object.entries(params ?? {});
   return entries.map(([name, value]) => {
-    const label = element("span", { class: "muted" }, name);
+    const label = element("span", { class: "muted", title: name }, PARAMETER_WORDS[name] ?? name);
     return element("span", { class: "parameter" }, label, " ", element("code", {}, plain(value)));
   });
 }

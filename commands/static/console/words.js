@@ -16,6 +16,13 @@ export const VEHICLE_WORDS = {
   error: "Error",
 };
 
+/** Those that the catalogue names so; others are shown by their own name. */
+export const PARAMETER_WORDS = {
+  ecuAddress: "ECU address",
+  dtcCode: "DTC",
+  dataId: "DID",
+};
+
 export const ENDED = new Set(["completed", "failed", "timed_out", "cancelled", "expired"]);
 
 const ERRORS = {

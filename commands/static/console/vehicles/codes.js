@@ -1,10 +1,17 @@
 // The trouble codes as they were last read, by ECU address.
 
 import { troubleCode } from "../decoders.js";
-import { element, renew, time } from "../dom.js";
+import { button, element, renew, time } from "../dom.js";
 import { viewer } from "../site.js";
 
-export function showCodes({ control_units: ecus, stored }) {
+const SHOWN_AT_ONCE = 10;
+
+const shownWhole = new Set(); // ECU addresses
+let last = null;
+
+export function showCodes(troubleCodes) {
+  last = troubleCodes;
+  const { control_units: ecus, stored } = troubleCodes;
   const holder = document.getElementById("codes");
   renew(holder, ...(ecus.length ? ecus.map((ecu) => section(ecu, stored)) : [nothing()]));
 }
@@ -14,14 +21,24 @@ const nothing = () =>
 
 function section(ecu, stored) {
   const codes = stored.filter(({ ecu_address: address }) => address === ecu.ecu_address);
-  const list = element("ul", { class: "stored" }, codes.map(code));
+  const isWhole = codes.length <= SHOWN_AT_ONCE + 1 || shownWhole.has(ecu.ecu_address);
+  const list = element("ul", { class: "stored" }, (isWhole ? codes : codes.slice(0, SHOWN_AT_ONCE)).map(code));
   return element(
     "section",
     { class: "ecu", "data-ecu": ecu.ecu_address },
     element("h3", {}, "ECU ", element("code", {}, ecu.ecu_address)),
     element("p", { class: "muted read" }, lastRead(ecu)),
     codes.length ? list : element("p", { class: "none" }, "No trouble codes are stored."),
+    !isWhole && button(`Show all ${codes.length} codes`, () => showWhole(ecu.ecu_address), { class: "quiet more" }),
   );
+}
+
+function showWhole(ecu) {
+  shownWhole.add(ecu);
+  showCodes(last);
+  const next = document.querySelectorAll(`[data-ecu="${ecu}"] .stored > li`)[SHOWN_AT_ONCE];
+  next.tabIndex = -1;
+  next.focus();
 }
 
 /** Who has read it, where that can have been somebody else. */

@@ -10,7 +10,6 @@ export function showFacts(vehicle) {
   renew(byId("vin"), vehicle.vin);
   renew(byId("model"), modelName(vehicle));
   renew(byId("facts"), ...facts(vehicle).map(fact));
-  byId("facts").removeAttribute("aria-busy");
   showMetadata(vehicle.metadata ?? {});
 }
 

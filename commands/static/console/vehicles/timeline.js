@@ -12,20 +12,37 @@ const CHANGES = {
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
+const SHOWN_AT_ONCE = 50;
+
 const byId = (id) => document.getElementById(id);
 
 export function createTimeline() {
   const filter = byId("timeline-filter");
+  const more = byId("timeline-more");
   let changes = [];
+  let most = SHOWN_AT_ONCE;
 
   function draw() {
-    const shown = changes.filter(matches(filter.elements.ecu.value, filter.elements.code.value.trim().toLowerCase()));
+    const found = changes.filter(matches(filter.elements.ecu.value, filter.elements.code.value.trim().toLowerCase()));
+    const shown = found.slice(0, most);
+    more.hidden = shown.length === found.length;
     renew(byId("timeline"), ...byDay(shown).map(day));
     renew(byId("timeline-message"), changes.length ? "Nothing in the timeline matches." : "No trouble code was ever seen.");
     byId("timeline-message").hidden = shown.length > 0;
   }
 
-  filter.addEventListener("input", draw);
+  function showMore() {
+    const first = most;
+    most += SHOWN_AT_ONCE;
+    draw();
+    byId("timeline").querySelectorAll(".change a")[first].focus();
+  }
+
+  more.addEventListener("click", showMore);
+  filter.addEventListener("input", () => {
+    most = SHOWN_AT_ONCE;
+    draw();
+  });
   filter.addEventListener("submit", (event) => event.preventDefault());
 
   return {

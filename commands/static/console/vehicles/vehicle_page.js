@@ -28,6 +28,7 @@ async function refresh() {
   } catch (error) {
     complain(error.detail ?? "The vehicle could not be shown.");
   }
+  byId("vehicle").removeAttribute("aria-busy");
 }
 
 /** As long as it stays the same, so do the trouble codes: nobody need ask for their long history again. */
