@@ -8,7 +8,7 @@ import { viewer } from "../site.js";
 import { STATUS_WORDS } from "../words.js";
 import { alignNumbers } from "./align.js";
 import { countOf, countsBar, endedCount, stateBadge, vehicles } from "./counts.js";
-import { createEnds, resultRow } from "./matrix.js";
+import { resultRow } from "./matrix.js";
 
 const REFRESH_MS = 2_000;
 const TICK_MS = 500;
@@ -20,7 +20,6 @@ const part = (name) => document.querySelector(`[data-batch=${name}]`);
 const results = byId("results");
 const dialog = byId("cancel-dialog");
 const id = location.pathname.split("/").at(-2);
-const ends = createEnds();
 let batch = null;
 let status = ""; // of the results that are shown; empty for all
 
@@ -33,9 +32,7 @@ const pages = createPages({
 });
 
 function drawResults(shown) {
-  ends.note(shown);
   alignNumbers(results.querySelector("table"), part("result-heading"), shown);
-  drawElapsed();
 }
 
 const showResults = () => pages.show(() => listResults(id, { status, page_size: PAGE_SIZE }));
@@ -110,8 +107,8 @@ function chooseStatus({ target }) {
 
 function drawElapsed() {
   if (!batch) return;
-  const end = batch.has_ended ? ends.last(batch.vehicle_count) : serverNow();
-  part("elapsed").textContent = end === null ? "" : duration(end - Date.parse(batch.submitted_at));
+  const end = batch.has_ended ? Date.parse(batch.ended_at) : serverNow();
+  part("elapsed").textContent = duration(end - Date.parse(batch.submitted_at));
 }
 
 function tell(content, isError = false) {
