@@ -81,9 +81,6 @@ class BigTable(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     list_per_page = 50
     sortable_by: ClassVar[Any] = []  # what has no index would be sorted as a whole
 
-    class Media:
-        css = {"all": ["commands/admin.css"]}
-
     def found(self, text: str) -> Q:
         raise NotImplementedError
 

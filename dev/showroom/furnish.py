@@ -53,6 +53,7 @@ ORDERS: list[tuple[str, dict[str, str]]] = [
 UNREACHABLE = "The vehicle cannot be reached. Check that it is online, then send it again."
 SILENT = "The vehicle did not answer within 30 s. It may be out of coverage."
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\u202egnp.exe ${7*7} {{7*7}}"
+FORMULA = "=1+1"  # to a spreadsheet
 HOSTILE_ANSWERS: list[dict[str, Any]] = [
     {"type": "dtc", "dtcCode": HOSTILE, "description": HOSTILE, "status": HOSTILE},
     {"type": "dtc", "dtcCode": ["P0113"], "description": {"a": None}, "statusBits": "no list"},
@@ -81,7 +82,7 @@ def furnished() -> dict[str, Any]:
         "offline_vehicle": offline.pk,
         "pending": submit(offline).pk,
         "batch": make_batch(connected[6:], offline),
-        "many": make_answers(connected[1], [dtc(n) for n in range(MANY)]).pk,
+        "many": make_answers(connected[0], [dtc(n) for n in range(MANY)]).pk,
         "hostile": make_answers(connected[2], HOSTILE_ANSWERS).pk,
         "failed": failed(connected[3]).pk,
         "completed": lately(played(submit(connected[4]))).pk,
@@ -210,7 +211,7 @@ def pour(command: Command, responses: list[dict[str, Any]]) -> None:
 def failed(vehicle: Vehicle) -> Command:
     command = submit(vehicle)
     lifecycle._take([command])
-    lifecycle.fail(command, "vehicle_refused", f"The vehicle says: {HOSTILE}")
+    lifecycle.fail(command, "vehicle_refused", f"{FORMULA} {HOSTILE}")
     return command
 
 

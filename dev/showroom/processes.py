@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
 from tempfile import TemporaryDirectory
 from typing import Self
 
@@ -49,9 +50,19 @@ class Showroom(Processes):
 
     def do(self, name: str, *arguments: str) -> None:
         """Run one of the programs of this package beside the product."""
-        command = ["-m", f"dev.showroom.{name}", *arguments]
-        if self._spawn(name, name, command, {}).wait(START_SECONDS):
+        if self.begin(name, *arguments).wait(START_SECONDS):
             raise ServerError(f"{name} failed: see {self.logs / name}.log")
+
+    def begin(self, name: str, *arguments: str) -> Popen[bytes]:
+        return self._spawn(name, name, ["-m", f"dev.showroom.{name}", *arguments], {})
+
+    @contextmanager
+    def paused(self, name: str) -> Iterator[None]:
+        self.pause(name)
+        try:
+            yield
+        finally:
+            self.resume(name)
 
     @property
     def address(self) -> str:

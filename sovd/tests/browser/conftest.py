@@ -3,6 +3,8 @@ synchronous API keeps an event loop running in the main thread, which asynchrono
 Django's ORM cannot bear. So nothing here touches the database; all goes by HTTP."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from functools import cache
 from typing import Any
 
 import pytest
@@ -11,9 +13,21 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from dev.chaos.evidence import tracebacks_in
 from dev.showroom.chromium import Ear, LogIns, Scheme, launch_options, look
 from dev.showroom.processes import Showroom
+from sovd.tests.browser.program import Program
 
 Opener = Callable[..., Page]
-EARS = pytest.StashKey[list[Ear]]()
+Programs = Callable[[str], Program]
+
+
+class Ears(list[Ear]):
+    """One for each tab that a test has opened."""
+
+    def expect(self, pattern: str) -> None:
+        """From the first."""
+        self[0].expect(pattern)
+
+
+EARS = pytest.StashKey[Ears]()
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +53,13 @@ def log_ins(base_url: str, browser: Browser) -> LogIns:
     return LogIns(browser, base_url)
 
 
+@pytest.fixture(scope="session")
+def program(base_url: str) -> Iterator[Programs]:
+    """Of a person, who logs in once."""
+    with ExitStack() as ending:
+        yield cache(lambda who: ending.enter_context(closing(Program(base_url, who))))
+
+
 @pytest.fixture
 def open_tab(
     request: pytest.FixtureRequest,
@@ -47,7 +68,7 @@ def open_tab(
     new_context: Callable[..., BrowserContext],
 ) -> Opener:
     """Opens a page in a browser of its own; whatever must not happen there fails the test."""
-    ears = request.node.stash.setdefault(EARS, [])
+    ears = request.node.stash.setdefault(EARS, Ears())
 
     def open_it(
         path: str, who: str = "operator", width: int = 1280, scheme: Scheme = "light"
@@ -62,15 +83,14 @@ def open_tab(
 
 
 @pytest.fixture
-def ear(request: pytest.FixtureRequest, open_tab: Opener) -> Ear:
-    """Of the tab that was opened first."""
-    ears: list[Ear] = request.node.stash[EARS]
-    return ears[0]
+def ear(request: pytest.FixtureRequest, open_tab: Opener) -> Ears:
+    ears: Ears = request.node.stash[EARS]
+    return ears
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Here and not in a fixture's end, so that the test itself fails: then its trace is kept."""
     yield
-    problems = [problem for ear in item.stash.get(EARS, []) for problem in ear.problems()]
+    problems = [problem for ear in item.stash.get(EARS, Ears()) for problem in ear.problems()]
     assert problems == []

@@ -1,10 +1,9 @@
 """That each thing which must not happen is heard when it does."""
 
 import pytest
-from playwright.sync_api import Error, Page, Route
+from playwright.sync_api import Error, Page, Route, expect
 
-from dev.showroom.chromium import Ear
-from sovd.tests.browser.conftest import Opener
+from sovd.tests.browser.conftest import Ears, Opener
 
 INLINE_SCRIPT = """
 const script = document.createElement("script");
@@ -29,18 +28,19 @@ def tab(open_tab: Opener) -> Page:
         ("new Image().src = 'http://localhost:9/'", "http://localhost:9/"),
     ],
 )
-def test_what_a_page_does(tab: Page, ear: Ear, script: str, heard: str) -> None:
+def test_what_a_page_does(tab: Page, ear: Ears, script: str, heard: str) -> None:
     ear.expect(heard)
     tab.evaluate(f"() => {{ {script}; return new Promise((done) => setTimeout(done)) }}")
 
 
-def test_what_it_asks_for(tab: Page, ear: Ear) -> None:
+def test_what_it_asks_for(tab: Page, ear: Ears) -> None:
     ear.expect("^asked another host: http://127.0.0.1:9/")
     with pytest.raises(Error):
         tab.goto("http://127.0.0.1:9/")
+    expect(tab).to_have_url("chrome-error://chromewebdata/")
 
 
-def test_what_it_gets(tab: Page, ear: Ear) -> None:
+def test_what_it_gets(tab: Page, ear: Ears) -> None:
     def refuse(route: Route) -> None:
         route.fulfill(status=503)
 

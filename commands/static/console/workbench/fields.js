@@ -5,13 +5,14 @@ import { button, element } from "../dom.js";
 /** check() complains beside the field and tells whether all is well; value() is undefined for nothing. */
 export function parameterField(name, schema, required) {
   const id = `parameter-${name}`;
-  const input = control(schema, { id, name, required, "aria-describedby": `${id}-hint ${id}-error` });
+  const input = control(schema, { id, name, required, "aria-describedby": `${id}-hint` });
   const error = element("p", { class: "field-error", id: `${id}-error`, hidden: true });
   const help = hint(id, schema, input);
   const complain = (message) => {
     error.textContent = message;
     error.hidden = !message;
-    help.about.hidden = Boolean(message); // which the complaint quotes, in its place
+    help.about.hidden = Boolean(message); // which the complaint quotes, in its place, for the ear too
+    input.setAttribute("aria-describedby", `${id}-${message ? "error" : "hint"}`);
     if (message) input.setAttribute("aria-invalid", "true");
     else input.removeAttribute("aria-invalid");
   };

@@ -1,0 +1,124 @@
+"""The list of commands: found, shared, watched, turned, cancelled, exported."""
+
+import csv
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+
+from playwright.sync_api import Locator, expect
+from playwright.sync_api import Page as Tab
+
+from sovd.tests.browser.audit import actions_about
+from sovd.tests.browser.conftest import Opener, Programs
+from sovd.tests.browser.program import vin
+
+FORMULA = "=1+1"  # how the message of the showroom's failed command begins
+
+
+def test_filters_stand_in_the_address(open_tab: Opener, program: Programs) -> None:
+    waiting, cancelled = [program("operator").submit(vin(33)) for _ in range(2)]
+    program("operator").cancel(cancelled)
+    tab = open_tab("/commands/")
+    tab.keyboard.press("/")
+    tab.keyboard.type(vin(33))
+    tab.get_by_label("Pending").check()
+    expect_commands(tab, [waiting])
+    expect(tab).to_have_url(re.compile(rf"search={vin(33)}&status=pending$"))
+    other = open_tab(tab.url)
+    expect_commands(other, [waiting])
+    expect(other.get_by_label("Pending")).to_be_checked()
+    other.get_by_label("Cancelled").check()
+    expect_commands(other, [cancelled, waiting])
+    tab.get_by_label("Search").fill("nothing-is-called-so")
+    expect(tab.get_by_text("No command matches the filters.")).to_be_visible()
+
+
+def test_what_comes_meanwhile_is_offered_and_some_are_cancelled(
+    open_tab: Opener, program: Programs
+) -> None:
+    operator = program("operator")
+    before = [operator.submit(vin(38)) for _ in range(2)]
+    tab = open_tab(f"/commands/?search={vin(38)}")
+    expect_commands(tab, before[::-1])
+    after = [operator.submit(vin(38)) for _ in range(2)]
+    newer = tab.get_by_role("button", name="Show 2 new")
+    expect(newer).to_be_visible(timeout=10_000)
+    expect_commands(tab, before[::-1])
+    newer.click()
+    expect_commands(tab, [*after[::-1], *before[::-1]])
+
+    for command_id in (before[0], after[0]):
+        command(tab, command_id).get_by_role("checkbox").check()
+    tab.get_by_role("button", name="Cancel chosen (2)").click()
+    dialog = tab.get_by_role("dialog", name="Cancel 2 commands?")
+    expect(dialog).to_contain_text("2 commands still wait: nothing is sent to the vehicle.")
+    dialog.get_by_role("button", name="Cancel 2 commands").click()
+    expect(tab.get_by_text("2 commands cancelled.")).to_be_visible()
+    for command_id in (before[0], after[0]):
+        expect(command(tab, command_id).locator(".status")).to_have_text("Cancelled")
+    expect(command(tab, before[1]).locator(".status")).to_have_text("Pending")
+
+
+def test_no_row_is_on_two_pages(open_tab: Opener, program: Programs) -> None:
+    tab = open_tab("/commands/")
+    pages = [ids(tab)]
+    program("operator").submit(vin(43))
+    for _ in range(2):
+        turn(tab, "Older")
+        pages.append(ids(tab))
+    assert all(set(one).isdisjoint(other) for one, other in combinations(pages, 2))
+    turn(tab, "Newer")
+    assert ids(tab) == pages[1]
+    turn(tab, "Newer")
+    assert ids(tab) == pages[0]
+
+
+def turn(tab: Tab, which: str) -> None:
+    first = ids(tab)[0]
+    tab.get_by_role("button", name=which, exact=True).click()
+    expect(command(tab, first)).to_have_count(0)
+    expect(rows(tab)).not_to_have_count(0)
+
+
+def test_what_is_filtered_is_exported(open_tab: Opener, tmp_path: Path) -> None:
+    tab = open_tab("/commands/?status=failed&status=timed_out")
+    expected = ids(tab)
+    with exported(tab, "CSV", tmp_path).open(newline="") as file:
+        table = list(csv.DictReader(file))
+    lines = exported(tab, "JSON Lines", tmp_path).read_text().splitlines()
+    objects = [json.loads(line) for line in lines]
+    assert [row["command_id"] for row in table] == expected
+    assert [one["command_id"] for one in objects] == expected
+    (formula,) = [one for one in objects if one["error_message"].startswith(FORMULA)]
+    (harmless,) = [row for row in table if row["command_id"] == formula["command_id"]]
+    assert harmless["error_message"] == f"'{formula['error_message']}"
+    assert actions_about("export", open_tab)[:2] == ["Export", "Export"]
+
+
+def exported(tab: Tab, kind: str, directory: Path) -> Path:
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name=kind, exact=True).click()
+    path = directory / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def rows(tab: Tab) -> Locator:
+    return tab.locator("tr[data-command]")
+
+
+def command(tab: Tab, command_id: str) -> Locator:
+    return tab.locator(f"tr[data-command='{command_id}']")
+
+
+def ids(tab: Tab) -> list[str]:
+    expect(rows(tab)).not_to_have_count(0)
+    found: list[str] = rows(tab).evaluate_all("(rows) => rows.map((row) => row.dataset.command)")
+    return found
+
+
+def expect_commands(tab: Tab, command_ids: list[str]) -> None:
+    expect(rows(tab)).to_have_count(len(command_ids))
+    for row, command_id in zip(rows(tab).all(), command_ids, strict=True):
+        expect(row).to_have_attribute("data-command", command_id)

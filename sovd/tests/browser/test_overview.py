@@ -1,0 +1,55 @@
+"""What moves by itself where nobody acts: the dashboard and the list of vehicles."""
+
+import re
+
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+from sovd.tests.browser.conftest import Opener, Programs
+from sovd.tests.browser.program import vin
+
+LIVE_MS = 15_000  # every few seconds they ask again
+
+
+def test_the_dashboard_follows_the_commands(open_tab: Opener, program: Programs) -> None:
+    operator = program("operator")
+    tab = open_tab("/")
+    figure = tab.locator("[data-tile=in-flight] [data-figure]")
+    expect(figure).to_have_text(re.compile(r"^\d+$"))
+    before = int(figure.inner_text())
+    waiting = operator.submit(vin(53))
+    expect(figure).to_have_text(str(before + 1), timeout=LIVE_MS)
+    operator.cancel(waiting)
+    expect(figure).to_have_text(str(before), timeout=LIVE_MS)
+
+    refused = operator.submit(vin(26), "ReadDataByID", ecuAddress="0x10", dataId="0xDEAD")
+    newest = tab.locator("#failures tr").first
+    link = newest.locator(f"a[href='/commands/{refused}/']")
+    expect(link).to_be_visible(timeout=LIVE_MS)
+    expect(newest).to_contain_text("The vehicle refused the command.")
+
+
+def test_the_connection_follows_the_admin(open_tab: Opener, program: Programs) -> None:
+    vehicle = program("operator").vehicle(vin(27))
+    tab = open_tab("/vehicles/")
+    tab.keyboard.press("/")
+    tab.keyboard.type(vin(27))
+    row = tab.get_by_role("row", name=vin(27))
+    expect(row).to_contain_text("Connected")
+    expect(tab.locator("#vehicles tbody tr")).to_have_count(1)
+
+    admin = open_tab(f"/admin/vehicles/vehicle/{vehicle}/change/", "admin")
+    set_connection(admin, "disconnected")
+    expect(row).to_contain_text("Disconnected", timeout=LIVE_MS)
+    tab.get_by_label("Connection").select_option("Connected")
+    expect(tab.get_by_text("No vehicle matches the filter.")).to_be_visible()
+    expect(tab).to_have_url(re.compile(f"search={vin(27)}&connection_status=connected$"))
+    admin.goto(f"/admin/vehicles/vehicle/{vehicle}/change/")
+    set_connection(admin, "connected")
+    expect(row).to_contain_text("Connected", timeout=LIVE_MS)
+
+
+def set_connection(admin: Tab, status: str) -> None:
+    admin.get_by_label("Connection status").select_option(status)
+    admin.get_by_role("button", name="Save", exact=True).click()
+    expect(admin.locator(".messagelist")).to_contain_text("changed successfully")
