@@ -92,5 +92,6 @@ document.addEventListener("keydown", onKey);
 document.addEventListener("click", closeMenu);
 menu.addEventListener("keydown", closeMenu);
 window.addEventListener("signed-out", sayThatSessionEnded);
+window.addEventListener("signed-in", () => (byId("signed-out").hidden = true));
 if (new URLSearchParams(location.search).get("focus") === "search") search();
 sayTheme();

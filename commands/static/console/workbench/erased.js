@@ -71,13 +71,22 @@ export function createErased({ root, onRead }) {
   }
 
   async function lookHowItGoes(target, id) {
-    const command = await getCommand(id).catch(() => null); // It is asked for again.
-    if (target !== shown || !command) return;
+    const command = await getCommand(id).catch((error) => doWithout(target, error));
+    if (target !== shown) return;
     if (!ENDED.has(command.status)) return say(`Reading the codes: ${STATUS_WORDS[command.status].toLowerCase()}…`);
     target.reading.stop();
     target.reading = null;
     if (command.status === "completed") load(target);
     else giveUp(`The codes could not be read. ${explainEnd(command)}`);
+  }
+
+  /** Asked for again, unless that will not help. */
+  function doWithout(target, error) {
+    if (error.permanent && !error.signedOut) {
+      target.reading?.stop();
+      if (target === shown) giveUp(error.detail);
+    }
+    throw error;
   }
 
   function giveUp(text) {

@@ -28,8 +28,10 @@ export function createVehiclePicker({ root, onChoose }) {
     try {
       const page = await fetchPage();
       if (question === asked) render(page, append);
+      return true;
     } catch (error) {
       if (question === asked && !quiet) say(error.detail ?? "The vehicles could not be shown.", true);
+      return false;
     }
   }
 
@@ -111,7 +113,7 @@ export function createVehiclePicker({ root, onChoose }) {
 
   const searched = () => listVehicles({ search: search.value.trim() });
   // Beyond the first page a refresh would throw the operator back to its beginning.
-  const refresh = () => !extended && load(searched, { quiet: shown.length > 0 });
+  const refresh = () => extended || load(searched, { quiet: shown.length > 0 });
 
   let pause;
   search.addEventListener("input", () => {
