@@ -128,10 +128,14 @@ async function load() {
     batch = await getBatch(id);
     draw();
   } catch (error) {
-    if (error.signedOut) return; // which the page says above; it goes on after a log-in in another tab
-    tell(`${error.detail} What is shown may be out of date.`, true);
-    if (error.permanent) polled.stop();
+    if (!error.signedOut) complain(error); // which the page says above; it goes on after a log-in in another tab
+    throw error;
   }
+}
+
+function complain(error) {
+  tell(`${error.detail} What is shown may be out of date.`, true);
+  if (error.permanent) polled.stop();
 }
 
 /** Among all, rows stay where they are; those of one status come and go, and must not do so under a hand. */
@@ -142,9 +146,10 @@ function isHeld() {
 
 async function refresh() {
   await load();
-  if (isHeld()) return;
-  await pages.refresh();
-  if (batch?.has_ended) polled.stop();
+  if (isHeld()) return true;
+  const isFresh = await pages.refresh();
+  if (isFresh && batch.has_ended) polled.stop();
+  return isFresh;
 }
 
 // --- Cancelling the rest
