@@ -47,7 +47,7 @@ export const getBatch = (id) => get(`batches/${encodeURIComponent(id)}/`);
 export const listResults = (id, filters) => get(`batches/${encodeURIComponent(id)}/results/`, filters);
 export const cancelBatch = (id) => post(`batches/${encodeURIComponent(id)}/cancel/`);
 
-/** With the same `key` it may be sent again, and nothing runs twice. */
+/** With the same `key` it may be sent again, and nothing runs twice: `is_replayed` then says that it had arrived. */
 export const submitCommand = (command, key) => post("commands/", command, { "Idempotency-Key": key });
 export const submitBatch = (batch, key) => post("batches/", batch, { "Idempotency-Key": key });
 
@@ -81,7 +81,7 @@ async function request(method, url, body, more) {
   const answer = await response.json().catch(() => null);
   if (!isSuccess(response, answer)) throw announced(failure(response, answer));
   announceSession(false);
-  return answer;
+  return response.headers.has("Idempotent-Replayed") ? { ...answer, is_replayed: true } : answer;
 }
 
 const isSuccess = ({ ok, redirected, status }, answer) => ok && !redirected && (answer !== null || status === 204);

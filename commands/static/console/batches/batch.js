@@ -1,7 +1,7 @@
 // One fleet command: how it stands, and what each vehicle answered.
 
 import { cancelBatch, exportAddress, getBatch, listResults, serverNow } from "../api.js";
-import { duration, element, parameters, submitter, time } from "../dom.js";
+import { duration, element, parameters, replayedWords, submitter, time } from "../dom.js";
 import { createPages } from "../pages.js";
 import { poll } from "../poll.js";
 import { viewer } from "../site.js";
@@ -21,6 +21,7 @@ const results = byId("results");
 const dialog = byId("cancel-dialog");
 const id = location.pathname.split("/").at(-2);
 const ends = createEnds();
+const wasSubmittedBefore = location.hash === "#submitted-before";
 let batch = null;
 let status = ""; // of the results that are shown; empty for all
 
@@ -69,7 +70,8 @@ function stopWords() {
     const limit = `more than ${batch.stop_above_failed_percent} % failed`;
     return ["Stopped automatically at ", time(batch.stopped_at), `: ${limit}`];
   }
-  return batch.stop_reason ? ["The rest was cancelled at ", time(batch.stopped_at)] : "";
+  if (batch.stop_reason) return ["The rest was cancelled at ", time(batch.stopped_at)];
+  return wasSubmittedBefore ? replayedWords(batch) : "";
 }
 
 function drawState() {

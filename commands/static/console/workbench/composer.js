@@ -1,8 +1,9 @@
 // The form of a new command: its fields are made from the JSON Schema of the chosen command type.
 
-import { arrange, element } from "../dom.js";
+import { arrange, element, replayedWords } from "../dom.js";
 import { parameterField } from "./fields.js";
 import { recall, remember } from "./remembered.js";
+import { KEPT_MINUTES } from "../submission.js";
 
 /**
  * confirm({vehicle, type, params})  resolves with what the person has confirmed by, or with null
@@ -83,6 +84,7 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
     setBusy(false);
     if (!command) return;
     remember(request.command_name, request.command_params);
+    if (command.is_replayed) tell([replayedWords(command)]);
     onSubmitted(command);
   }
 
@@ -96,15 +98,18 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
       else others.push(`${name}: ${text}`);
     }
     const found = Object.keys(error.fields ?? {}).find((name) => beside.has(name));
-    if (others.length || !found) showErrors(others.length ? others : [error.detail]);
+    if (others.length || !found) showErrors(others.length ? others : [detailOf(error)]);
     if (found) beside.get(found).focus();
   }
 
-  function showErrors(lines) {
+  const showErrors = (lines) => tell(lines, true);
+
+  function tell(lines, isError = false) {
     arrange(
       errors,
       lines.map((line) => element("p", {}, line)),
     );
+    errors.classList.toggle("error", isError);
     errors.hidden = lines.length === 0;
   }
 
@@ -128,6 +133,10 @@ function description({ description: text, safe_to_repeat: safe }) {
   const caution = "It changes the vehicle, so you are asked to confirm it. If it breaks off, it is not repeated by itself.";
   if (safe === false) lines.push(element("p", { class: "caution" }, caution));
   return lines;
+}
+
+function detailOf({ detail, uncertain }) {
+  return uncertain ? `${detail} Submit again within ${KEPT_MINUTES} minutes: it will not run twice.` : detail;
 }
 
 function readAll(fields) {

@@ -1,9 +1,9 @@
 // What a command would erase: the trouble codes as last read, and a way to read them first.
 
-import { getCommand, getTroubleCodes } from "../api.js";
+import { getCommand, getTroubleCodes, submitCommand } from "../api.js";
 import { arrange, badge, element, plain, time } from "../dom.js";
 import { poll } from "../poll.js";
-import { createSubmission } from "./submission.js";
+import { createSubmission } from "../submission.js";
 import { ENDED, STATUS_WORDS, explain } from "../words.js";
 
 const READING = "ReadDTC";
@@ -12,7 +12,7 @@ const WAIT_MS = 700;
 
 export function createErased({ root, onRead }) {
   const part = (name) => root.querySelector(`[data-erased=${name}]`);
-  const submit = createSubmission();
+  const submit = createSubmission(submitCommand);
   let shown = null; // {vehicle, params, reading: the poll of a read that is under way}
 
   function show({ vehicle, type, params }) {
