@@ -20,6 +20,7 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
   let types = [];
   let fields = [];
   let busy = false;
+  let isByHand = false; // the command was chosen, or a parameter typed
 
   const chosenType = () => types.find(({ name }) => name === select.value);
 
@@ -53,14 +54,15 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
     if (input.type !== "checkbox") input.addEventListener("input", () => typed.set(name, input.value));
   }
 
-  /** As another command was. */
+  /** As another command was; what a person has begun meanwhile stays. */
   function fillFrom({ command_name: name, command_params: params }) {
+    if (isByHand || typed.size > 0) return;
     if (!types.some((type) => type.name === name)) return showErrors([`There is no command ${name} any more.`]);
     select.value = name;
     typed.clear();
     showType();
     for (const field of fields) field.fill(params?.[field.name]);
-    send.focus({ preventScroll: true });
+    if (document.activeElement === document.body) send.focus({ preventScroll: true });
   }
 
   async function trySubmit() {
@@ -121,6 +123,7 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
   }
 
   select.addEventListener("change", showType);
+  for (const part of [select, holder]) part.addEventListener("input", () => (isByHand = true));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!busy) trySubmit();
