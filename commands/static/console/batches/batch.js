@@ -1,7 +1,7 @@
 // One fleet command: how it stands, and what each vehicle answered.
 
 import { cancelBatch, exportAddress, getBatch, listResults, serverNow } from "../api.js";
-import { duration, element, parameters, submitter, time } from "../dom.js";
+import { duration, element, parameters, replayedWords, submitter, time } from "../dom.js";
 import { createPages } from "../pages.js";
 import { poll } from "../poll.js";
 import { viewer } from "../site.js";
@@ -20,6 +20,7 @@ const part = (name) => document.querySelector(`[data-batch=${name}]`);
 const results = byId("results");
 const dialog = byId("cancel-dialog");
 const id = location.pathname.split("/").at(-2);
+const wasSubmittedBefore = location.hash === "#submitted-before";
 let batch = null;
 let status = ""; // of the results that are shown; empty for all
 
@@ -66,7 +67,8 @@ function stopWords() {
     const limit = `more than ${batch.stop_above_failed_percent} % failed`;
     return ["Stopped automatically at ", time(batch.stopped_at), `: ${limit}`];
   }
-  return batch.stop_reason ? ["The rest was cancelled at ", time(batch.stopped_at)] : "";
+  if (batch.stop_reason) return ["The rest was cancelled at ", time(batch.stopped_at)];
+  return wasSubmittedBefore ? replayedWords(batch) : "";
 }
 
 function drawState() {
@@ -125,10 +127,14 @@ async function load() {
     batch = await getBatch(id);
     draw();
   } catch (error) {
-    if (error.signedOut) return; // which the page says above; it goes on after a log-in in another tab
-    tell(`${error.detail} What is shown may be out of date.`, true);
-    if (error.permanent) polled.stop();
+    if (!error.signedOut) complain(error); // which the page says above; it goes on after a log-in in another tab
+    throw error;
   }
+}
+
+function complain(error) {
+  tell(`${error.detail} What is shown may be out of date.`, true);
+  if (error.permanent) polled.stop();
 }
 
 /** Among all, rows stay where they are; those of one status come and go, and must not do so under a hand. */
@@ -139,9 +145,10 @@ function isHeld() {
 
 async function refresh() {
   await load();
-  if (isHeld()) return;
-  await pages.refresh();
-  if (batch?.has_ended) polled.stop();
+  if (isHeld()) return true;
+  const isFresh = await pages.refresh();
+  if (isFresh && batch.has_ended) polled.stop();
+  return isFresh;
 }
 
 // --- Cancelling the rest
