@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from inspect import isawaitable
 from typing import Any
@@ -40,6 +41,18 @@ def counts() -> list[str]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in COUNTED:
         terminalreporter.write_line(f"counted: {line}")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Postgres drops no database in which a pool, or a process that was killed, has a session."""
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture
@@ -205,6 +218,26 @@ async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
         while not (await result if isawaitable(result := condition()) else result):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+@contextmanager
+def meanwhile(after: str, deed: Callable[[], Any]) -> Iterator[None]:
+    """Somebody does this on another connection, after the first statement with `after`."""
+    done = False
+
+    def listen(execute: Any, sql: str, *arguments: Any) -> Any:
+        nonlocal done
+        result = execute(sql, *arguments)
+        if after in sql and not done:
+            done = True
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(deed).result()
+                thread.submit(connections.close_all).result()
+        return result
+
+    with connection.execute_wrapper(listen):
+        yield
+    assert done, f"there was no statement with {after}"
 
 
 def in_order(frames: list[dict[str, Any]]) -> list[int]:

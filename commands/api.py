@@ -257,7 +257,12 @@ class SubmitsOnce(GenericViewSet[Any]):
 
     def submit_once(self, request: Request) -> Response:
         key = idempotency.key_of(request)
-        return self._repeated(key) or self._submitted(request, key)
+        try:
+            return self._repeated(key) or self._submitted(request, key)
+        except IntegrityError:
+            # The same request was faster on another connection, or a vehicle is gone by now: what
+            # is said to the next one is said to this one.
+            return self._repeated(key) or self._submitted(request, key)
 
     def _repeated(self, key: IdempotencyKey | None) -> Response | None:
         command = idempotency.command_of(key) if key else None
@@ -269,12 +274,7 @@ class SubmitsOnce(GenericViewSet[Any]):
     def _submitted(self, request: Request, key: IdempotencyKey | None) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        try:
-            self.submit(request, serializer, key)
-        except IntegrityError:
-            if repeated := self._repeated(key):  # the same request was faster on another connection
-                return repeated
-            raise
+        self.submit(request, serializer, key)
         return Response(serializer.data, status.HTTP_201_CREATED)
 
 
@@ -318,13 +318,13 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
     @action(detail=True, pagination_class=None, filterset_class=None)
     def events(self, request: Request, command_id: str) -> Response:
         """The event log, as the stream sends it."""
-        return _frames(self._log().after(_after(request)))
+        return _frames(self._command().events.after(_after(request)))
 
     @extend_schema(responses={200: FRAMES})
     @action(detail=True, pagination_class=None, filterset_class=None)
     def responses(self, request: Request, command_id: str) -> Response:
         """The vehicle's answers that count: those since the command was last claimed."""
-        return _frames(self._log().answers_that_count().order_by("sequence_number"))
+        return _frames(self._command().answers_that_count().order_by("sequence_number"))
 
     @extend_schema(
         filters=True,
@@ -386,11 +386,10 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
         counts = {"cancelled": cancelled, "asked_to_stop": asked_to_stop, "already_ended": ended}
         return Response(counts)
 
-    def _log(self) -> EventQuerySet:
+    def _command(self) -> Command:
         visible = Command.objects.visible_to(self.request.user).only("pk")
-        command = get_object_or_404(visible, pk=self.kwargs["command_id"])
-        log: EventQuerySet = command.events.all()
-        return log
+        command: Command = get_object_or_404(visible, pk=self.kwargs["command_id"])
+        return command
 
 
 def _frames(log: EventQuerySet) -> Response:

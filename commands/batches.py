@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, F, OuterRef, Q, Subquery, TextField, When
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, Subquery, TextField, When
 from django.db.models.functions import Cast, Coalesce, JSONObject, Length, Now
 
 from commands import lifecycle
@@ -63,7 +63,7 @@ def _command(batch: Batch, vehicle: Vehicle) -> Command:
 
 def as_submitted(batch: Any) -> Any:
     """What happened to it since is left out, so that a repeat reads what the first one read."""
-    batch.stopped_at, batch.stop_reason = None, ""
+    batch.stopped_at, batch.stop_reason, batch.ended_at = None, "", None
     batch.counts = dict.fromkeys(Status, 0) | {Status.PENDING: batch.vehicle_count}
     return batch
 
@@ -72,11 +72,16 @@ def as_submitted(batch: Any) -> Any:
 
 
 def with_counts(batches: BatchQuerySet) -> Any:
-    """Each with `counts`: how many of its commands have which status, read from one index."""
+    """Each with `counts`, how many of its commands have which status, and with `ended_at`, when
+    the last of them ended, once none is open. All of it is read from one index."""
     counts = {status: Count("status", filter=Q(status=status)) for status in Status}
     commands = Command.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
     rows = commands.annotate(counts=JSONObject(**counts)).values("counts")
-    return batches.annotate(counts=Subquery(rows))
+    last = commands.annotate(at=Max("completed_at")).values("at")
+    is_open = Exists(commands.filter(status__in=OPEN))
+    return batches.annotate(
+        counts=Subquery(rows), ended_at=Case(When(~is_open, then=Subquery(last)))
+    )
 
 
 def has_ended(counts: dict[str, int]) -> bool:

@@ -80,6 +80,9 @@ class BatchSerializer(StrictSerializer, serializers.ModelSerializer[Batch]):
     stop_reason = serializers.ChoiceField(StopReason.choices, allow_blank=True, read_only=True)
     counts = CountsSerializer(read_only=True)
     has_ended = serializers.SerializerMethodField()
+    ended_at = serializers.DateTimeField(
+        allow_null=True, read_only=True, help_text="When the last of its commands ended."
+    )
 
     class Meta:
         model = Batch
@@ -97,6 +100,7 @@ class BatchSerializer(StrictSerializer, serializers.ModelSerializer[Batch]):
             "stop_reason",
             "counts",
             "has_ended",
+            "ended_at",
         ]
         read_only_fields = ["batch_id", "submitted_at", "stopped_at"]
 

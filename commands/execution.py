@@ -95,7 +95,7 @@ class Execution:
             await self._write(lifecycle.complete, answer)
 
     async def _stop_batch_if_failing(self) -> None:
-        """As a rule before anything else of it is claimed. If that cannot be written, the sweep does it."""
+        """As a rule before more of it is claimed. If that cannot be written, the sweep does it."""
         try:
             if self.command.batch_id:
                 await in_thread(batches.stop_if_failing, self.command.batch_id)

@@ -13,15 +13,16 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from commands.events import iso
-from commands.models import Command, CommandQuerySet, Event
+from commands.models import Command, CommandQuerySet, Event, Kind, Status
 from commands.threads import in_thread
+from sovd.pagination import beyond
 
 PAGE = 200  # commands
+ORDER = ["-submitted_at", "-command_id"]
 MOST_EVENTS = 2_000  # whose answers are held at once, but for one command that has more
 
 COLUMNS = [
@@ -85,11 +86,8 @@ async def _written(
 
 def _page(commands: CommandQuerySet, last: Command | None) -> list[Command]:
     if last:
-        # As it is stored: SQLite keeps milliseconds, and compares texts.
-        then = Command.objects.filter(pk=last.pk).values("submitted_at")
-        beyond = Q(submitted_at__lt=then) | Q(command_id__lt=last.pk)
-        commands = commands.filter(beyond, submitted_at__lte=then)
-    in_order = commands.order_by("-submitted_at", "-command_id")
+        commands = commands.filter(beyond(ORDER, [last.submitted_at, last.pk]))
+    in_order = commands.order_by(*ORDER)
     return list(in_order.select_related("vehicle", "submitted_by")[:PAGE])
 
 
@@ -107,9 +105,12 @@ def _parts(page: list[Command]) -> Iterator[list[Command]]:
 
 def _rows(commands: list[Command]) -> list[Row]:
     answers: Answers = defaultdict(list)
-    log = Event.objects.filter(command__in=commands).answers_that_count()
+    log = Event.objects.filter(command__in=commands).exclude(kind=Kind.ERROR)
     for event in log.order_by("command", "sequence_number"):
-        answers[event.command_id].append(event.payload["response"])
+        if event.kind == Kind.RESPONSE:
+            answers[event.command_id].append(event.payload["response"])
+        elif event.payload["status"] == Status.IN_PROGRESS:  # those before it do not count
+            answers[event.command_id] = []
     return [_row(command, answers[command.pk]) for command in commands]
 
 

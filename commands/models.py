@@ -201,7 +201,9 @@ class Command(models.Model):
             models.Index(name="command_latest_of_vehicle", fields=["vehicle", "-submitted_at"]),
             # Read by a batch's page and by what stops it.
             models.Index(
-                name="command_of_batch", fields=["batch", "status"], condition=~Q(batch=None)
+                name="command_of_batch",
+                fields=["batch", "status", "completed_at"],
+                condition=~Q(batch=None),
             ),
             # Read by the timeline of a vehicle's trouble codes.
             models.Index(
@@ -222,6 +224,16 @@ class Command(models.Model):
     @property
     def has_ended(self) -> bool:
         return self.status in TERMINAL
+
+    def answers_that_count(self) -> EventQuerySet:
+        """The vehicle's answers since it was last claimed (see `lifecycle.release`)."""
+        claims = self.events.filter(kind=Kind.STATUS, payload__status=Status.IN_PROGRESS)
+        # Looked for once: of this command alone, and not anew for each of its events.
+        last = claims.order_by("-sequence_number").values("sequence_number")[:1]
+        answers: EventQuerySet = self.events.filter(
+            kind=Kind.RESPONSE, sequence_number__gt=models.Subquery(last)
+        )
+        return answers
 
 
 class IdempotencyKey(models.Model):
@@ -294,15 +306,6 @@ class Kind(models.TextChoices):
 class EventQuerySet(models.QuerySet["Event"]):
     def after(self, sequence_number: int) -> EventQuerySet:
         return self.filter(sequence_number__gt=sequence_number).order_by("sequence_number")
-
-    def answers_that_count(self) -> EventQuerySet:
-        """The vehicle's answers since the command was last claimed (see `lifecycle.release`)."""
-        claims = Event.objects.filter(
-            command=OuterRef("command"), kind=Kind.STATUS, payload__status=Status.IN_PROGRESS
-        ).order_by("-sequence_number")
-        return self.filter(kind=Kind.RESPONSE).filter(
-            sequence_number__gt=models.Subquery(claims.values("sequence_number")[:1])
-        )
 
 
 class Event(models.Model):

@@ -37,6 +37,7 @@ CONTEXT: list[Processor] = [
 
 
 UVICORN = ["uvicorn", "uvicorn.access", "uvicorn.error"]
+STREAMING = {"streaming_started", "streaming_finished", "streaming_cancelled"}  # by who left early
 
 
 def configuration(readable: bool) -> dict[str, Any]:
@@ -115,7 +116,7 @@ class Calm(logging.Filter):
     of ours; and for a file or an export, whose `request_finished` stands there already."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.msg, dict) and record.msg.get("event") == "streaming_finished":
+        if isinstance(record.msg, dict) and record.msg.get("event") in STREAMING:
             return False
         if record.name.startswith("django.security."):
             record.levelno, record.levelname = logging.WARNING, "WARNING"

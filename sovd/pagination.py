@@ -35,7 +35,7 @@ class Pages(CursorPagination):
         backwards, position = self._read_cursor(request)
         order = [_reversed(name) if backwards else name for name in self.ordering]
         if position:
-            queryset = queryset.filter(_beyond(order, position))
+            queryset = queryset.filter(beyond(order, position))
         rows = list(queryset.order_by(*order)[: size + 1])
         has_more, self.page = len(rows) > size, rows[:size]
         self.has_next, self.has_previous = has_more, bool(position)
@@ -111,14 +111,14 @@ def _reversed(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
 
 
-def _beyond(order: list[str], position: list[Any]) -> Q:
+def beyond(order: list[str], position: list[Any]) -> Q:
     """Later than `position` in this order, in a form that an index on the first field serves."""
     name, value = order[0].lstrip("-"), position[0]
     comparison = "lt" if order[0].startswith("-") else "gt"
-    beyond = Q(**{f"{name}__{comparison}": value})
+    further = Q(**{f"{name}__{comparison}": value})
     if not order[1:]:
-        return beyond
-    return Q(**{f"{name}__{comparison}e": value}) & (beyond | _beyond(order[1:], position[1:]))
+        return further
+    return Q(**{f"{name}__{comparison}e": value}) & (further | beyond(order[1:], position[1:]))
 
 
 def check_instant(value: Any) -> None:

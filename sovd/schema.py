@@ -123,6 +123,7 @@ SUMMARIES = {
     ("/api/v1/commands/{command_id}/events/", "get"): "The event log of a command",
     ("/api/v1/commands/{command_id}/responses/", "get"): "What the vehicle answered",
     ("/api/v1/commands/cancel/", "post"): "Cancel many commands",
+    ("/api/v1/commands/export/", "get"): "Take commands away as a file",
     SUBMIT_BATCH: "Send one command to many vehicles",
     CANCEL_BATCH: "Cancel the rest of a batch",
     (SUBMIT_BATCH[0], "get"): "List batches",

@@ -283,7 +283,7 @@ DATABASE_POOL_SIZE = whole("DATABASE_POOL_SIZE", 20, least=2)
 if EMBEDDED:
     DATABASES: dict[str, dict[str, Any]] = {
         "default": {
-            "ENGINE": "django_prometheus.db.backends.sqlite3",
+            "ENGINE": "sovd.sqlite",
             "NAME": VAR_DIR / "sovd.sqlite3",
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",

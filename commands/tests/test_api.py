@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 
 from commands import lifecycle
 from commands.events import iso
-from commands.models import Command, Event, Status
-from conftest import ClearDTC, ReadDTC, api, claim_one, log_of, make_vehicle, submit
+from commands.models import AuditEntry, Command, Event, Status
+from conftest import ClearDTC, ReadDTC, api, claim_one, log_of, make_vehicle, meanwhile, submit
 from vehicles.models import Vehicle
 
 COMMANDS = "/api/v1/commands/"
@@ -141,6 +141,19 @@ def test_a_wrong_command_is_refused_by_field(
     assert not Event.objects.exists()
 
 
+@pytest.mark.embedded
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a"}], ids=["once", "with a key"])
+def test_a_vehicle_that_is_deleted_meanwhile(
+    operator: User, vehicle: Vehicle, headers: dict[str, str]
+) -> None:
+    body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
+    with meanwhile('FROM "vehicles_vehicle"', Vehicle.objects.filter(pk=vehicle.pk).delete):
+        response = api(operator).post(COMMANDS, body, headers=headers)
+    assert complaints(response).keys() == {"vehicle_id"}
+    assert not Command.objects.exists()
+    assert not AuditEntry.objects.exists()
+
+
 def test_everything_missing_is_named_at_once(operator: User) -> None:
     assert complaints(api(operator).post(COMMANDS, {})).keys() == {"vehicle_id", "command_name"}
 
@@ -236,6 +249,7 @@ def follow_links(client: APIClient, address: str, link: str = "next") -> list[di
         response = client.get(address)
         assert response.status_code == 200, response.content
         pages.append(response.json())
+        assert len(pages) < 100, "the pages go round in a circle"
         address = pages[-1][link]
     return pages
 
@@ -268,6 +282,32 @@ def test_every_row_comes_once_forwards_and_backwards(
     back = follow_links(client, pages[-1]["previous"], "previous")
     assert [ids(page["results"]) for page in back] == [ids(p["results"]) for p in pages[-2::-1]]
     assert [page["next"] for page in back] == [page["next"] for page in pages[-2::-1]]
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("ordering", ["-submitted_at", "submitted_at"])
+def test_instants_of_the_database_are_those_of_a_cursor(
+    operator: User, vehicle: Vehicle, ordering: str
+) -> None:
+    """Whoever wrote them, the database's clock or Python, whole seconds or not."""
+    by_clock = [submit(operator, vehicle) for _ in range(3)]
+    for at in (*(command.submitted_at for command in by_clock), NOON, NOON):
+        make_command(operator, vehicle, at)
+    pages = follow_links(api(operator), f"{COMMANDS}?page_size=1&ordering={ordering}")
+    order = [ordering, ordering.replace("submitted_at", "command_id")]
+    expected = Command.objects.order_by(*order).values_list("pk", flat=True)
+    assert rows_of(pages) == [str(pk) for pk in expected]
+    assert len(set(rows_of(pages))) == 8
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("name", ["submitted_after", "submitted_before"])
+def test_a_row_is_neither_after_nor_before_itself(
+    operator: User, vehicle: Vehicle, name: str
+) -> None:
+    for command in (submit(operator, vehicle), make_command(operator, vehicle)):
+        found = listed(operator, f"{name}={iso(command.submitted_at)}")
+        assert str(command.pk) not in found
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)

@@ -13,11 +13,12 @@ from django.test import Client
 from rest_framework_simplejwt.tokens import RefreshToken
 
 from commands import lifecycle
-from commands.models import AuditEntry, Command
-from conftest import ClearDTC, ReadDTC, api, claim_one, submit
+from commands.models import AuditEntry, Batch, Command
+from conftest import ClearDTC, ReadDTC, api, claim_one, make_vehicle, submit
 from vehicles.models import Vehicle
 
 COMMANDS = "/api/v1/commands/"
+BATCHES = "/api/v1/batches/"
 TOKEN = "/api/v1/token/"  # noqa: S105 - an address
 LOG_IN = "/accounts/login/"
 
@@ -33,6 +34,11 @@ def last() -> AuditEntry:
 
 def post(user: User, vehicle: Vehicle, **fields: Any) -> Any:
     return api(user).post(COMMANDS, {"vehicle_id": str(vehicle.pk), **ReadDTC, **fields})
+
+
+def post_batch(user: User, *vehicles: Vehicle, **fields: Any) -> Any:
+    chosen = [str(vehicle.pk) for vehicle in vehicles]
+    return api(user).post(BATCHES, {"vehicle_ids": chosen, **ReadDTC, **fields})
 
 
 def cancel(user: User, command: Command) -> Any:
@@ -80,8 +86,64 @@ def test_a_repeat_of_a_submission_is_not_another_one(operator: User, vehicle: Ve
     assert len(entries()) == 1
 
 
+@pytest.mark.embedded
+def test_a_batch(operator: User, vehicle: Vehicle) -> None:
+    batch_id = post_batch(operator, vehicle, make_vehicle(102)).json()["batch_id"]
+    assert api(operator).post(f"{BATCHES}{batch_id}/cancel/").status_code == 200
+    assert entries() == [("operator", each, batch_id) for each in ("submit", "cancel")]
+    first = AuditEntry.objects.earliest("id")
+    assert (first.user_id, first.address) == (operator.pk, "127.0.0.1")
+    assert first.details == {"command_name": "ReadDTC", "vehicles": 2}
+
+
+def test_a_confirmed_batch(operator: User, vehicle: Vehicle) -> None:
+    batch_id = post_batch(operator, vehicle, vehicle_count=1).json()["batch_id"]
+    assert entries() == [("operator", each, batch_id) for each in ("submit", "confirm")]
+    assert last().details == {"command_name": "ReadDTC", "vehicles": 1}
+
+
+def test_a_batch_that_was_not_sent_or_stopped_has_no_entry(
+    operator: User, stranger: User, viewer: User, vehicle: Vehicle
+) -> None:
+    batch_id = post_batch(operator, vehicle).json()["batch_id"]
+    lifecycle.cancel(Command.objects.get())
+    assert post_batch(viewer, vehicle).status_code == 403
+    assert post_batch(operator, vehicle, vehicle_count=2).status_code == 400
+    for user, code in ((viewer, 403), (stranger, 404), (operator, 409)):
+        assert api(user).post(f"{BATCHES}{batch_id}/cancel/").status_code == code
+    assert entries() == [("operator", "submit", batch_id)]
+
+
+@pytest.mark.embedded
+def test_cancelling_many(operator: User, stranger: User, viewer: User, vehicle: Vehicle) -> None:
+    """An entry for each that was cancelled or asked to stop, none for what had ended."""
+    ended = submit(operator, vehicle)
+    lifecycle.cancel(ended)
+    running = submit(operator, vehicle)
+    claim_one()
+    pending = submit(operator, vehicle)
+    before = len(entries())
+    body = {"command_ids": [str(command.pk) for command in (ended, running, pending)]}
+    for user, code in ((viewer, 403), (stranger, 400)):
+        assert api(user).post(f"{COMMANDS}cancel/", body).status_code == code
+    assert len(entries()) == before
+    assert api(operator).post(f"{COMMANDS}cancel/", body).json() == {
+        "cancelled": 1,
+        "asked_to_stop": 1,
+        "already_ended": 1,
+    }
+    assert sorted(entries()[before:]) == sorted(
+        ("operator", "cancel", str(command.pk)) for command in (running, pending)
+    )
+    assert {(each.user_id, each.address) for each in AuditEntry.objects.all()} == {
+        (operator.pk, "127.0.0.1")
+    }
+
+
+@pytest.mark.embedded
 def test_no_deed_without_its_entry(operator: User, vehicle: Vehicle) -> None:
     command = submit(operator, vehicle)
+    batch_id = post_batch(operator, vehicle).json()["batch_id"]
     client = api(operator)
     client.raise_request_exception = False
 
@@ -94,7 +156,13 @@ def test_no_deed_without_its_entry(operator: User, vehicle: Vehicle) -> None:
         body = {"vehicle_id": str(vehicle.pk), **ReadDTC}
         assert client.post(COMMANDS, body).status_code == 500
         assert client.post(f"{COMMANDS}{command.pk}/cancel/").status_code == 500
-    assert [(each.pk, each.status) for each in Command.objects.all()] == [(command.pk, "pending")]
+        many = {"command_ids": [str(command.pk)]}
+        assert client.post(f"{COMMANDS}cancel/", many).status_code == 500
+        batch = {"vehicle_ids": [str(vehicle.pk)], **ReadDTC}
+        assert client.post(BATCHES, batch).status_code == 500
+        assert client.post(f"{BATCHES}{batch_id}/cancel/").status_code == 500
+    assert [each.status for each in Command.objects.all()] == ["pending"] * 2
+    assert [(str(each.pk), each.stopped_at) for each in Batch.objects.all()] == [(batch_id, None)]
 
 
 # Confirming

@@ -30,6 +30,7 @@ from conftest import (
     drain,
     in_order,
     log_of,
+    meanwhile,
     read_all,
     row,
     submit,
@@ -121,6 +122,31 @@ def allow_unsafe(user: User) -> User:
 
 
 @pytest.mark.embedded
+def test_a_vehicle_that_is_deleted_meanwhile(operator: User, fleet: list[Vehicle]) -> None:
+    gone = str(fleet[2].pk)
+    with meanwhile('FROM "vehicles_vehicle"', fleet[2].delete):
+        response = post(operator, {"vehicle_ids": ids(fleet)})
+    assert gone in complaints(response)["vehicle_ids"][0]
+    assert not Batch.objects.exists()
+    assert not Command.objects.exists()
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("count", [{}, {"vehicle_count": 4}], ids=["any", "four"])
+def test_a_vehicle_of_a_filter_that_is_deleted_meanwhile(
+    operator: User, fleet: list[Vehicle], count: dict[str, int]
+) -> None:
+    """It is no longer found, and whoever meant so many is told."""
+    with meanwhile('FROM "vehicles_vehicle"', fleet[2].delete):
+        response = post(operator, {"vehicle_filter": {}, **count})
+    if count:
+        assert "3 vehicles now, not 4" in complaints(response)["vehicle_count"][0]
+    else:
+        assert (response.status_code, response.json()["vehicle_count"]) == (201, 3)
+    assert Command.objects.count() == (0 if count else 3)
+
+
+@pytest.mark.embedded
 def test_a_batch_is_shown_whole(operator: User, fleet: list[Vehicle]) -> None:
     body = {"vehicle_ids": ids(fleet), "stop_above_failed_percent": 25, "vehicle_count": 4}
     response = post(operator, body)
@@ -138,6 +164,7 @@ def test_a_batch_is_shown_whole(operator: User, fleet: list[Vehicle]) -> None:
         "stop_reason": "",
         "counts": dict.fromkeys(Status.values, 0) | {"pending": 4},
         "has_ended": False,
+        "ended_at": None,
     }
 
 
@@ -415,6 +442,19 @@ def test_cancel(operator: User, fleet: list[Vehicle]) -> None:
         assert command.completed_at
     lifecycle.cancel_running(running)
     assert seen(operator, batch)["has_ended"] is True
+
+
+@pytest.mark.embedded
+def test_when_it_ended(operator: User, fleet: list[Vehicle]) -> None:
+    batch = submitted(operator, fleet[:2])
+    first, last = claim(2)
+    lifecycle.complete(first, {})
+    assert seen(operator, batch)["ended_at"] is None
+    lifecycle.complete(last, {})
+    ended = row(last).completed_at
+    assert ended
+    assert seen(operator, batch)["ended_at"] == iso(ended)
+    assert api(operator).get(BATCHES).json()["results"][0]["ended_at"] == iso(ended)
 
 
 def test_cancel_what_has_ended(operator: User, fleet: list[Vehicle]) -> None:
@@ -939,7 +979,10 @@ def test_hot_queries_use_their_indexes(operator: User) -> None:
         cursor.execute("VACUUM ANALYZE")
     one = Batch.objects.filter(pk=rows[0].pk)
     counts = str(batches.with_counts(one).explain())
-    assert "Index Only Scan using command_of_batch" in counts
+    assert counts.count("Index Only Scan using command_of_batch") == counts.count(
+        "command_of_batch"
+    )
+    assert counts.count("command_of_batch") == 3
     open_ones = Command.objects.filter(batch=rows[0], status__in=["pending", "in_progress"])
     failing = str(batches._failing().filter(pk=rows[0].pk).explain())
     for plan in (counts, failing, str(open_ones.order_by("pk").explain())):

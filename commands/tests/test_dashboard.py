@@ -59,8 +59,8 @@ OUTCOMES = st.lists(
 
 def outcome(status: str, ago: int, milliseconds: int) -> Outcome:
     at = NOW - timedelta(seconds=ago)
-    ended = at + timedelta(milliseconds=milliseconds) if status in TERMINAL else None
-    return Outcome(UUID(int=0), status, at, ended)
+    took = timedelta(milliseconds=milliseconds) if status in TERMINAL else None
+    return Outcome(UUID(int=0), status, at, took)
 
 
 @given(OUTCOMES)

@@ -83,6 +83,7 @@ def test_a_command_in_each_format(operator: User, vehicle: Vehicle) -> None:
     }
 
 
+@pytest.mark.embedded
 def test_only_the_answers_that_count(operator: User, vehicle: Vehicle) -> None:
     command = make_command(operator, vehicle, last_sequence_number=5)
     for number, (kind, payload) in enumerate(

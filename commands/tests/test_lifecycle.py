@@ -333,7 +333,7 @@ def test_lost_after_the_vehicle_was_asked_safe(claimed: Command, operator: User)
     lifecycle.complete(claim_one(), {"n": "counts"})
     frames = log_of(operator, claimed)
     assert [frame["sequence_number"] for frame in frames] == list(range(1, 8))
-    counting = claimed.events.answers_that_count()
+    counting = claimed.answers_that_count()
     assert [event.payload["response"] for event in counting] == [{"n": "counts"}]
 
 
@@ -528,6 +528,12 @@ def test_housekeeping_is_cheap(claimed: Command) -> None:
 
 def plan(queryset: Any) -> str:
     return str(queryset.explain())
+
+
+def test_the_last_claim_is_looked_for_once(claimed: Command) -> None:
+    """And not for each answer: of them a command may have ten thousand."""
+    assert "InitPlan" in plan(claimed.answers_that_count())
+    assert "SubPlan" not in plan(claimed.answers_that_count())
 
 
 def test_hot_queries_use_their_indexes(operator: User) -> None:

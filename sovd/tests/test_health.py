@@ -240,6 +240,12 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "commands/{command_id}/events/",
             "commands/{command_id}/responses/",
             "commands/{command_id}/cancel/",
+            "commands/cancel/",
+            "commands/export/",
+            "batches/",
+            "batches/{batch_id}/",
+            "batches/{batch_id}/results/",
+            "batches/{batch_id}/cancel/",
         )
     }
 

@@ -6,6 +6,7 @@ const SIGNED_OUT = "Your session has ended. Log in again.";
 const SIGNED_OUT_CODES = new Set(["not_authenticated", "authentication_failed"]);
 
 let clockOffsetMs = 0;
+let isSignedOut = false; // as far as the last answer tells
 
 /** The server's time, as far as HTTP tells (whole seconds): a laptop's clock may be minutes off. */
 export const serverNow = () => Date.now() + clockOffsetMs;
@@ -46,7 +47,7 @@ export const getBatch = (id) => get(`batches/${encodeURIComponent(id)}/`);
 export const listResults = (id, filters) => get(`batches/${encodeURIComponent(id)}/results/`, filters);
 export const cancelBatch = (id) => post(`batches/${encodeURIComponent(id)}/cancel/`);
 
-/** With the same `key` it may be sent again, and nothing runs twice. */
+/** With the same `key` it may be sent again, and nothing runs twice: `is_replayed` then says that it had arrived. */
 export const submitCommand = (command, key) => post("commands/", command, { "Idempotency-Key": key });
 export const submitBatch = (batch, key) => post("batches/", batch, { "Idempotency-Key": key });
 
@@ -78,10 +79,12 @@ async function request(method, url, body, more) {
   const response = await send(method, url, body, more);
   noteClock(response);
   const answer = await response.json().catch(() => null);
-  if (response.ok && !response.redirected && answer !== null) return answer;
-  if (response.ok && response.status === 204) return null;
-  throw announced(failure(response, answer));
+  if (!isSuccess(response, answer)) throw announced(failure(response, answer));
+  announceSession(false);
+  return response.headers.has("Idempotent-Replayed") ? { ...answer, is_replayed: true } : answer;
 }
+
+const isSuccess = ({ ok, redirected, status }, answer) => ok && !redirected && (answer !== null || status === 204);
 
 async function send(method, url, body, more) {
   const headers = { Accept: "application/json", ...more };
@@ -122,7 +125,14 @@ function failure(response, answer) {
 function announced(error) {
   if (error.signedOut) {
     error.detail = SIGNED_OUT;
-    window.dispatchEvent(new Event("signed-out"));
+    announceSession(true);
   }
   return error;
+}
+
+/** Every page asks again and again: each change is told once. */
+function announceSession(hasEnded) {
+  if (hasEnded === isSignedOut) return;
+  isSignedOut = hasEnded;
+  window.dispatchEvent(new Event(hasEnded ? "signed-out" : "signed-in"));
 }

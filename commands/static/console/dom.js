@@ -83,6 +83,13 @@ export function time(iso, { precise = false } = {}) {
   return element("time", { datetime: iso, title: iso }, format.format(date));
 }
 
+/** What to say of a submission that had arrived before. */
+export const replayedWords = ({ submitted_at: at }) => [
+  "This was submitted before, at ",
+  time(at),
+  "; it did not run twice.",
+];
+
 export function duration(milliseconds) {
   const seconds = Math.max(0, milliseconds) / 1000;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

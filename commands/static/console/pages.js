@@ -1,7 +1,7 @@
 // A list that comes in pages: one page is shown, kept fresh in place, and does not move under the reader's hand.
 
 import { getPage } from "./api.js";
-import { arrange } from "./dom.js";
+import { arrange, renew, time } from "./dom.js";
 import { poll } from "./poll.js";
 
 /**
@@ -11,29 +11,43 @@ import { poll } from "./poll.js";
  * row        makes or fills the node of a result: row(result, node or undefined) → node
  * empty      what to say when there is nothing
  * refreshMs  how often the shown page is asked for again; without it only when told by refresh()
+ * upTo       asks for the first page that begins with this result: what came since is left out of it
  * onResults  gets the results that are shown, after each change
  */
-export function createPages({ root, key, row, empty, refreshMs, onResults = () => {} }) {
+export function createPages({ root, key, row, empty, refreshMs, upTo, onResults = () => {} }) {
   const part = (name) => root.querySelector(`[data-${name}]`);
   const nodes = new Map();
   let fetchPage = null; // asks for the shown page again
   let shown = null; // results, null before the first have come
   let links = {};
+  let freshAt = null; // when they came
   let asked = 0;
   let isFirst = true;
 
+  /** True when the page is shown as it is now, false when it cannot be; undefined when another was asked for since. */
   async function load({ keep = false } = {}) {
     const question = (asked += 1);
     try {
       const page = await fetchPage();
-      if (question !== asked) return;
-      links = page;
-      const held = keep && part("newer") && isFirst && shown ? newcomers(page.results) : [];
-      draw(held.length ? withoutNewcomers(page.results, held) : page.results);
-      offer(held.length);
+      const isHeld = keep && part("newer") && isFirst && shown;
+      const held = isHeld ? newcomers(page.results) : [];
+      const kept = held.length ? await withoutNewcomers(page, held) : page;
+      if (question !== asked) return undefined;
+      links = kept;
+      draw(kept.results);
+      offer(kept === page ? 0 : held.length, page.next && held.length === page.results.length);
+      return true;
     } catch (error) {
-      if (question === asked && (!keep || error.permanent)) say(error.detail ?? "The list could not be shown.", true);
+      if (question !== asked) return undefined;
+      fail(error.detail ?? "The list could not be shown.");
+      return false;
     }
+  }
+
+  function fail(words) {
+    root.removeAttribute("aria-busy");
+    if (shown) say(["Out of date since ", time(freshAt), ": ", words], true);
+    else say([words], true);
   }
 
   const known = () => new Set(shown.map(key));
@@ -45,21 +59,21 @@ export function createPages({ root, key, row, empty, refreshMs, onResults = () =
     return shown.length ? results.slice(0, firstKnown < 0 ? results.length : firstKnown) : [];
   }
 
-  /** What was shown stays, also where newcomers pushed it off the page. */
-  function withoutNewcomers(results, held) {
-    const fresh = results.slice(held.length);
-    const still = new Set(fresh.map(key));
-    const last = fresh.length ? shown.findLastIndex((result) => still.has(key(result))) : -1;
-    return [...fresh, ...shown.slice(last + 1)];
+  /** The page that was shown, as it is now; the new one where nothing of it is left. */
+  async function withoutNewcomers(page, held) {
+    if (!upTo) return held.length < page.results.length ? { ...page, results: page.results.slice(held.length) } : page;
+    const kept = await upTo(shown[0]);
+    return kept.results.length ? kept : page;
   }
 
   function draw(results) {
     shown = results;
+    freshAt = new Date().toISOString();
     arrange(part("rows"), results.map(node));
     const ids = known();
     for (const id of nodes.keys()) if (!ids.has(id)) nodes.delete(id);
     root.removeAttribute("aria-busy");
-    say(results.length ? "" : empty());
+    say(results.length ? [] : [empty()]);
     turnable("previous");
     turnable("next");
     onResults(results);
@@ -80,11 +94,11 @@ export function createPages({ root, key, row, empty, refreshMs, onResults = () =
     button.parentElement.hidden = !links.previous && !links.next;
   }
 
-  function offer(count) {
+  function offer(count, orMore) {
     const button = part("newer");
     if (!button) return;
     button.hidden = count === 0;
-    button.textContent = count === 1 ? "Show 1 new" : `Show ${count} new`;
+    button.textContent = orMore ? `Show ${count} or more new` : `Show ${count} new`;
   }
 
   function turn(which) {
@@ -99,10 +113,11 @@ export function createPages({ root, key, row, empty, refreshMs, onResults = () =
     if (root.getBoundingClientRect().top < 0) root.scrollIntoView();
   }
 
-  function say(text, isError = false) {
+  /** `words`: texts and nodes. */
+  function say(words, isError = false) {
     const message = part("message");
-    message.textContent = text;
-    message.hidden = !text;
+    renew(message, words);
+    message.hidden = !message.textContent;
     message.classList.toggle("error", isError);
   }
 

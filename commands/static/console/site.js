@@ -66,8 +66,11 @@ function search() {
 
 const showKeys = () => byId("keys-dialog").showModal();
 
-function submitForm(event) {
-  event.target.closest("form")?.requestSubmit();
+/** Only a form that says so: not the filters, not the log-out. */
+function submitForm({ target }) {
+  const form = target.closest("form");
+  const send = form?.querySelector('[type=submit][aria-keyshortcuts="Control+Enter"]');
+  if (send) form.requestSubmit(send);
 }
 
 // --- The account's menu closes as menus do
@@ -92,5 +95,6 @@ document.addEventListener("keydown", onKey);
 document.addEventListener("click", closeMenu);
 menu.addEventListener("keydown", closeMenu);
 window.addEventListener("signed-out", sayThatSessionEnded);
+window.addEventListener("signed-in", () => (byId("signed-out").hidden = true));
 if (new URLSearchParams(location.search).get("focus") === "search") search();
 sayTheme();

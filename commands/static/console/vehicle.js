@@ -14,9 +14,9 @@ export function remember(vehicles) {
 export const knownVehicle = (id) => known.get(id);
 
 /** The vehicle as last met; null when it cannot be had. */
-export const findVehicle = async (id) => known.get(id) ?? refreshVehicle(id);
+export const findVehicle = async (id) => known.get(id) ?? refreshVehicle(id).catch(() => null);
 
-/** The vehicle as it is now; null when it cannot be had. */
+/** The vehicle as it is now. */
 export function refreshVehicle(id) {
   if (!asked.has(id)) asked.set(id, ask(id));
   return asked.get(id);
@@ -26,8 +26,6 @@ async function ask(id) {
   try {
     remember([await getVehicle(id)]);
     return known.get(id);
-  } catch {
-    return null;
   } finally {
     asked.delete(id);
   }

@@ -1,14 +1,14 @@
 // One fleet command: how it stands, and what each vehicle answered.
 
 import { cancelBatch, exportAddress, getBatch, listResults, serverNow } from "../api.js";
-import { duration, element, parameters, submitter, time } from "../dom.js";
+import { duration, element, parameters, replayedWords, submitter, time } from "../dom.js";
 import { createPages } from "../pages.js";
 import { poll } from "../poll.js";
 import { viewer } from "../site.js";
 import { STATUS_WORDS } from "../words.js";
 import { alignNumbers } from "./align.js";
 import { countOf, countsBar, endedCount, stateBadge, vehicles } from "./counts.js";
-import { createEnds, resultRow } from "./matrix.js";
+import { resultRow } from "./matrix.js";
 
 const REFRESH_MS = 2_000;
 const TICK_MS = 500;
@@ -20,7 +20,7 @@ const part = (name) => document.querySelector(`[data-batch=${name}]`);
 const results = byId("results");
 const dialog = byId("cancel-dialog");
 const id = location.pathname.split("/").at(-2);
-const ends = createEnds();
+const wasSubmittedBefore = location.hash === "#submitted-before";
 let batch = null;
 let status = ""; // of the results that are shown; empty for all
 
@@ -33,9 +33,7 @@ const pages = createPages({
 });
 
 function drawResults(shown) {
-  ends.note(shown);
   alignNumbers(results.querySelector("table"), part("result-heading"), shown);
-  drawElapsed();
 }
 
 const showResults = () => pages.show(() => listResults(id, { status, page_size: PAGE_SIZE }));
@@ -69,7 +67,8 @@ function stopWords() {
     const limit = `more than ${batch.stop_above_failed_percent} % failed`;
     return ["Stopped automatically at ", time(batch.stopped_at), `: ${limit}`];
   }
-  return batch.stop_reason ? ["The rest was cancelled at ", time(batch.stopped_at)] : "";
+  if (batch.stop_reason) return ["The rest was cancelled at ", time(batch.stopped_at)];
+  return wasSubmittedBefore ? replayedWords(batch) : "";
 }
 
 function drawState() {
@@ -110,8 +109,8 @@ function chooseStatus({ target }) {
 
 function drawElapsed() {
   if (!batch) return;
-  const end = batch.has_ended ? ends.last(batch.vehicle_count) : serverNow();
-  part("elapsed").textContent = end === null ? "" : duration(end - Date.parse(batch.submitted_at));
+  const end = batch.has_ended ? Date.parse(batch.ended_at) : serverNow();
+  part("elapsed").textContent = duration(end - Date.parse(batch.submitted_at));
 }
 
 function tell(content, isError = false) {
@@ -128,10 +127,14 @@ async function load() {
     batch = await getBatch(id);
     draw();
   } catch (error) {
-    if (error.signedOut) return; // which the page says above; it goes on after a log-in in another tab
-    tell(`${error.detail} What is shown may be out of date.`, true);
-    if (error.permanent) polled.stop();
+    if (!error.signedOut) complain(error); // which the page says above; it goes on after a log-in in another tab
+    throw error;
   }
+}
+
+function complain(error) {
+  tell(`${error.detail} What is shown may be out of date.`, true);
+  if (error.permanent) polled.stop();
 }
 
 /** Among all, rows stay where they are; those of one status come and go, and must not do so under a hand. */
@@ -142,9 +145,10 @@ function isHeld() {
 
 async function refresh() {
   await load();
-  if (isHeld()) return;
-  await pages.refresh();
-  if (batch?.has_ended) polled.stop();
+  if (isHeld()) return true;
+  const isFresh = await pages.refresh();
+  if (isFresh && batch.has_ended) polled.stop();
+  return isFresh;
 }
 
 // --- Cancelling the rest

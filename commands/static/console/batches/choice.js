@@ -9,6 +9,7 @@ import { countMatching } from "./matching.js";
 
 const REFRESH_MS = 15_000;
 const SEARCH_PAUSE_MS = 250;
+const ASKED_AT_ONCE = 6;
 
 /** `form` has the filter's fields and the choice of the mode. */
 export function createChoice({ root, form }) {
@@ -17,7 +18,7 @@ export function createChoice({ root, form }) {
   const chosen = new Map(); // vehicles by id, in the order in which they were chosen
   const chips = new Map();
   let matching = null; // {count, disconnected} of the filter, null while they are counted
-  let asked = 0;
+  let counting = null; // resolves when `matching` is of the filter as it was set last
 
   const pages = createPages({
     root: part("choice-list"),
@@ -126,12 +127,16 @@ export function createChoice({ root, form }) {
 
   // --- All that match
 
-  async function count() {
-    const question = (asked += 1);
+  function count() {
     matching = null;
     drawCount();
-    const found = await countMatching(filter(), most).catch((error) => ({ error: error.detail }));
-    if (question !== asked) return;
+    const question = countMatching(filter(), most)
+      .catch((error) => ({ error: error.detail }))
+      .then((found) => (question === counting ? note(found) : counting));
+    return (counting = question);
+  }
+
+  function note(found) {
     matching = found;
     drawCount();
   }
@@ -174,7 +179,7 @@ export function createChoice({ root, form }) {
 
   /** Those that a link names. */
   async function addByIds(ids) {
-    const found = await Promise.all(ids.map(findVehicle));
+    const found = await askForEach(ids, findVehicle);
     choose(found.filter(Boolean), true);
     const missing = found.filter((vehicle) => !vehicle).length;
     if (missing) complain(`${inWords(missing)} of the link could not be found.`);
@@ -200,6 +205,17 @@ export function createChoice({ root, form }) {
   show();
 
   return { read, addByIds, complain, recount: () => isFilter() && count(), focus: () => form.elements.search.focus() };
+}
+
+/** What each is answered with, in their order; not all are asked for at once. */
+async function askForEach(items, ask) {
+  const answers = [];
+  const rest = items.entries();
+  const askOn = async () => {
+    for (const [index, item] of rest) answers[index] = await ask(item);
+  };
+  await Promise.all(Array.from({ length: ASKED_AT_ONCE }, askOn));
+  return answers;
 }
 
 const away = (vehicles) => vehicles.filter(({ connection_status: status }) => status !== "connected").length;

@@ -1,6 +1,7 @@
 // The one question before a fleet command is sent: what, to how many, and what it changes.
 
 import { element, parameters } from "../dom.js";
+import { KEPT_MINUTES } from "../submission.js";
 import { vehicles } from "./counts.js";
 
 /**
@@ -51,8 +52,8 @@ export function createConfirmation({ dialog, send, onSent, onRefused }) {
       dialog.close();
       return onRefused(error);
     }
-    const again = "It may have been accepted all the same. Send it again from here: it will not run twice.";
-    tell(error.uncertain ? `${error.detail} ${again}` : error.detail);
+    const again = `Send it again within ${KEPT_MINUTES} minutes: it will not run twice.`;
+    tell(error.uncertain ? `${error.detail} It may have been accepted all the same. ${again}` : error.detail);
   }
 
   function complain(text) {

@@ -33,15 +33,3 @@ function newRow({ command_id: id, vehicle }) {
     element("td", { class: "number" }, element("a", link, "Details")),
   );
 }
-
-/** When the last of a batch ended, as far as its results were shown: the batch itself does not say. */
-export function createEnds() {
-  const instants = new Map();
-  return {
-    note(results) {
-      for (const { command_id: id, completed_at: at } of results) if (at) instants.set(id, Date.parse(at));
-    },
-    /** null while not all of them are known */
-    last: (count) => (instants.size >= count ? Math.max(...instants.values()) : null),
-  };
-}

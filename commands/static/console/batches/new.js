@@ -1,8 +1,9 @@
 // Wires the form of a new fleet command.
 
-import { listCommandTypes, newKey, submitBatch } from "../api.js";
+import { listCommandTypes, submitBatch } from "../api.js";
 import { arrange, element } from "../dom.js";
 import { viewer } from "../site.js";
+import { createSubmission } from "../submission.js";
 import { createChoice } from "./choice.js";
 import { createCommandForm } from "./command.js";
 import { createConfirmation } from "./confirm.js";
@@ -21,30 +22,24 @@ if (form.elements.connection_status.selectedIndex < 0) form.elements.connection_
 
 const choice = createChoice({ root: byId("choice"), form });
 const command = createCommandForm({ form, canSendUnsafe: viewer.canSendUnsafe });
+const submitOnce = createSubmission(submitBatch);
 const confirmation = createConfirmation({
   dialog: byId("confirm"),
-  send,
-  onSent: ({ batch_id: id }) => location.assign(`/batches/${encodeURIComponent(id)}/`),
+  send: (request) => submitOnce(request).catch(warn),
+  onSent: open,
   onRefused: showRefusal,
 });
-
-// --- One key for each intended submission: while its outcome is not known, the same is sent with the same key.
-
-let intended = { text: "", key: "" };
-
-async function send(request) {
-  const text = JSON.stringify(request);
-  if (text !== intended.text) intended = { text, key: newKey() };
-  const batch = await submitBatch(request, intended.key).catch(warn);
-  intended = { text: "", key: "" };
-  return batch;
-}
 
 /** Whoever goes back from here and sends something else should know that this may run too. */
 function warn(error) {
   const perhaps = "The last one may have been accepted all the same";
   if (error.uncertain) showErrors([`${perhaps}: look at the fleet commands before you send another.`]);
   throw error;
+}
+
+/** Its page says what it was, also when it is a former one. */
+function open({ batch_id: id, is_replayed: isReplayed }) {
+  location.assign(`/batches/${encodeURIComponent(id)}/${isReplayed ? "#submitted-before" : ""}`);
 }
 
 // --- Checking, asking, and what the server says against it

@@ -24,8 +24,10 @@ async function refresh() {
     showFailures(dashboard.recent_failures);
     await welcome(dashboard);
     complain("");
+    return true;
   } catch (error) {
     complain(error.detail ?? "The dashboard could not be shown.");
+    return false;
   }
 }
 

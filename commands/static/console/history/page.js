@@ -24,6 +24,7 @@ const pages = createPages({
   row,
   empty: () => (filters.query().size ? "No command matches the filters." : nothingYet()),
   refreshMs: REFRESH_MS,
+  upTo: ({ submitted_at: at }) => listCommands(submittedUpTo(filters.query(), at)),
   onResults: (commands) => choice.keepOnly(new Set(commands.filter(isOpen).map(({ command_id: id }) => id))),
 });
 const filters = createFilters(byId("filters"), find);
@@ -32,6 +33,12 @@ function find(query) {
   pages.show(() => listCommands(query));
   showSubjects(byId("filters"), byId("subjects"));
   for (const link of document.querySelectorAll("[data-export]")) link.href = exportAddress(link.dataset.export, query);
+}
+
+/** Within the filters. Rounded up to what a Date can hold, thousandths of a second. */
+function submittedUpTo(query, instant) {
+  query.set("submitted_before", new Date(Date.parse(instant) + 1).toISOString());
+  return query;
 }
 
 function cancelled() {

@@ -9,40 +9,52 @@ import { createTimeline } from "./timeline.js";
 
 const REFRESH_MS = 3000;
 const LAST_COMMANDS = 10;
+const LAST_COMPLETED = 5; // of each name: a vehicle carries out its commands in their order
 
 const byId = (id) => document.getElementById(id);
 const id = byId("vehicle").dataset.vehicle;
 const timeline = createTimeline();
-let readCodes = null; // what the shown trouble codes were read off, as `evidence` says it
+let readOff = null; // what the shown trouble codes were read off, as `evidence` says it
+let shownCodes = null; // as text
 
 async function refresh() {
   try {
-    const [vehicle, { results: commands }] = await Promise.all([
+    const [vehicle, { results: commands }, evidenceNow] = await Promise.all([
       getVehicle(id),
       listCommands({ vehicle_id: id, page_size: LAST_COMMANDS }),
+      evidence(),
     ]);
     showFacts(vehicle);
     showLastCommands(commands);
-    if (evidence(commands) !== readCodes) await refreshCodes(evidence(commands));
+    if (evidenceNow !== readOff) await refreshCodes(evidenceNow);
     complain("");
+    return true;
   } catch (error) {
     complain(error.detail ?? "The vehicle could not be shown.");
+    return false;
+  } finally {
+    byId("vehicle").removeAttribute("aria-busy");
   }
-  byId("vehicle").removeAttribute("aria-busy");
 }
 
 /** As long as it stays the same, so do the trouble codes: nobody need ask for their long history again. */
-function evidence(commands) {
-  const done = commands.filter(({ command_name: name, status }) => status === "completed" && name.endsWith("DTC"));
-  return done.map(({ command_id: command }) => command).join();
+async function evidence() {
+  const pages = await Promise.all(["ReadDTC", "ClearDTC"].map(lastCompleted));
+  return pages.flatMap(({ results }) => results.map(({ command_id: command }) => command)).join();
 }
+
+const lastCompleted = (name) =>
+  listCommands({ vehicle_id: id, command_name: name, status: "completed", page_size: LAST_COMPLETED });
 
 async function refreshCodes(evidenceNow) {
   const codes = await getTroubleCodes(id);
+  readOff = evidenceNow;
+  const text = JSON.stringify(codes);
+  if (text === shownCodes) return;
   showCodes(codes);
   timeline.show(codes);
-  if (readCodes !== null) byId("news").textContent = `The trouble codes have changed or were read again: ${codes.stored.length} stored.`;
-  readCodes = evidenceNow;
+  if (shownCodes !== null) byId("news").textContent = `The trouble codes have changed or were read again: ${codes.stored.length} stored.`;
+  shownCodes = text;
 }
 
 function complain(text) {

@@ -1,8 +1,9 @@
 // The form of a new command: its fields are made from the JSON Schema of the chosen command type.
 
-import { arrange, element } from "../dom.js";
+import { arrange, element, replayedWords } from "../dom.js";
 import { parameterField } from "./fields.js";
 import { recall, remember } from "./remembered.js";
+import { KEPT_MINUTES } from "../submission.js";
 
 /**
  * confirm({vehicle, type, params})  resolves with what the person has confirmed by, or with null
@@ -19,6 +20,7 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
   let types = [];
   let fields = [];
   let busy = false;
+  let isByHand = false; // the command was chosen, or a parameter typed
 
   const chosenType = () => types.find(({ name }) => name === select.value);
 
@@ -52,14 +54,15 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
     if (input.type !== "checkbox") input.addEventListener("input", () => typed.set(name, input.value));
   }
 
-  /** As another command was. */
+  /** As another command was; what a person has begun meanwhile stays. */
   function fillFrom({ command_name: name, command_params: params }) {
+    if (isByHand || typed.size > 0) return;
     if (!types.some((type) => type.name === name)) return showErrors([`There is no command ${name} any more.`]);
     select.value = name;
     typed.clear();
     showType();
     for (const field of fields) field.fill(params?.[field.name]);
-    send.focus({ preventScroll: true });
+    if (document.activeElement === document.body) send.focus({ preventScroll: true });
   }
 
   async function trySubmit() {
@@ -83,6 +86,7 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
     setBusy(false);
     if (!command) return;
     remember(request.command_name, request.command_params);
+    if (command.is_replayed) tell([replayedWords(command)]);
     onSubmitted(command);
   }
 
@@ -96,15 +100,18 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
       else others.push(`${name}: ${text}`);
     }
     const found = Object.keys(error.fields ?? {}).find((name) => beside.has(name));
-    if (others.length || !found) showErrors(others.length ? others : [error.detail]);
+    if (others.length || !found) showErrors(others.length ? others : [detailOf(error)]);
     if (found) beside.get(found).focus();
   }
 
-  function showErrors(lines) {
+  const showErrors = (lines) => tell(lines, true);
+
+  function tell(lines, isError = false) {
     arrange(
       errors,
       lines.map((line) => element("p", {}, line)),
     );
+    errors.classList.toggle("error", isError);
     errors.hidden = lines.length === 0;
   }
 
@@ -116,6 +123,7 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
   }
 
   select.addEventListener("change", showType);
+  for (const part of [select, holder]) part.addEventListener("input", () => (isByHand = true));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (!busy) trySubmit();
@@ -128,6 +136,10 @@ function description({ description: text, safe_to_repeat: safe }) {
   const caution = "It changes the vehicle, so you are asked to confirm it. If it breaks off, it is not repeated by itself.";
   if (safe === false) lines.push(element("p", { class: "caution" }, caution));
   return lines;
+}
+
+function detailOf({ detail, uncertain }) {
+  return uncertain ? `${detail} Submit again within ${KEPT_MINUTES} minutes: it will not run twice.` : detail;
 }
 
 function readAll(fields) {

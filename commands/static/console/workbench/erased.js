@@ -1,9 +1,9 @@
 // What a command would erase: the trouble codes as last read, and a way to read them first.
 
-import { getCommand, getTroubleCodes } from "../api.js";
+import { getCommand, getTroubleCodes, submitCommand } from "../api.js";
 import { arrange, badge, element, plain, time } from "../dom.js";
 import { poll } from "../poll.js";
-import { createSubmission } from "./submission.js";
+import { createSubmission } from "../submission.js";
 import { ENDED, STATUS_WORDS, explain } from "../words.js";
 
 const READING = "ReadDTC";
@@ -12,7 +12,7 @@ const WAIT_MS = 700;
 
 export function createErased({ root, onRead }) {
   const part = (name) => root.querySelector(`[data-erased=${name}]`);
-  const submit = createSubmission();
+  const submit = createSubmission(submitCommand);
   let shown = null; // {vehicle, params, reading: the poll of a read that is under way}
 
   function show({ vehicle, type, params }) {
@@ -71,13 +71,22 @@ export function createErased({ root, onRead }) {
   }
 
   async function lookHowItGoes(target, id) {
-    const command = await getCommand(id).catch(() => null); // It is asked for again.
-    if (target !== shown || !command) return;
+    const command = await getCommand(id).catch((error) => doWithout(target, error));
+    if (target !== shown) return;
     if (!ENDED.has(command.status)) return say(`Reading the codes: ${STATUS_WORDS[command.status].toLowerCase()}…`);
     target.reading.stop();
     target.reading = null;
     if (command.status === "completed") load(target);
     else giveUp(`The codes could not be read. ${explainEnd(command)}`);
+  }
+
+  /** Asked for again, unless that will not help. */
+  function doWithout(target, error) {
+    if (error.permanent && !error.signedOut) {
+      target.reading?.stop();
+      if (target === shown) giveUp(error.detail);
+    }
+    throw error;
   }
 
   function giveUp(text) {

@@ -102,7 +102,7 @@ export function createLive({ root, onMove }) {
     shown.status = status;
     if (ENDED.has(status)) shown.endedAt = timestamp;
     drawAll();
-    if (number > 1) askVehicle(shown);
+    if (number > 1) askVehicle(shown).catch(() => {}); // It is asked for again.
     if (ENDED.has(status)) shown.vehiclePoll?.stop();
     onMove({ ...shown.command, status, completed_at: shown.endedAt, last_sequence_number: number });
   }

@@ -1,6 +1,6 @@
 // Wires the page: what is chosen, submitted and watched, and the address that says so.
 
-import { getCommand, listCommandTypes } from "../api.js";
+import { getCommand, listCommandTypes, submitCommand } from "../api.js";
 import { createComposer } from "./composer.js";
 import { createConfirm } from "./confirm.js";
 import { time } from "../dom.js";
@@ -8,7 +8,7 @@ import { createHistory } from "./recent.js";
 import { createLive } from "./live.js";
 import { createVehiclePicker } from "./picker.js";
 import { viewer } from "../site.js";
-import { createSubmission } from "./submission.js";
+import { createSubmission } from "../submission.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -21,7 +21,7 @@ function compose() {
     form: byId("composer"),
     picker,
     confirm: createConfirm({ dialog: byId("confirm"), onRead: history.add }),
-    submit: createSubmission(),
+    submit: createSubmission(submitCommand),
     onSubmitted: submitted,
   });
   prefill(picker, composer);

@@ -20,6 +20,7 @@ export function createVehiclePicker({ root, onChoose }) {
   let shown = [];
   let next = null;
   let chosenId = null;
+  let isByHand = false; // it was chosen in the list
   let asked = 0;
   let extended = false;
 
@@ -28,8 +29,10 @@ export function createVehiclePicker({ root, onChoose }) {
     try {
       const page = await fetchPage();
       if (question === asked) render(page, append);
+      return true;
     } catch (error) {
       if (question === asked && !quiet) say(error.detail ?? "The vehicles could not be shown.", true);
+      return false;
     }
   }
 
@@ -83,17 +86,20 @@ export function createVehiclePicker({ root, onChoose }) {
   }
 
   function chooseHere(id) {
+    isByHand = true;
     choose(id);
     rows.get(id).scrollIntoView({ block: "nearest" }); // The note about it may have made the list shorter.
   }
 
-  /** Also one that is not in the list yet. */
+  /** One that a link names; what a person has chosen meanwhile stays. */
   async function chooseById(id) {
     try {
       remember([await getVehicle(id)]);
     } catch (error) {
-      return complain(error.permanent ? "There is no such vehicle: choose another." : error.detail);
+      if (!isByHand) complain(error.permanent ? "There is no such vehicle: choose another." : error.detail);
+      return;
     }
+    if (isByHand) return;
     choose(id);
     draw();
   }
@@ -111,7 +117,7 @@ export function createVehiclePicker({ root, onChoose }) {
 
   const searched = () => listVehicles({ search: search.value.trim() });
   // Beyond the first page a refresh would throw the operator back to its beginning.
-  const refresh = () => !extended && load(searched, { quiet: shown.length > 0 });
+  const refresh = () => extended || load(searched, { quiet: shown.length > 0 });
 
   let pause;
   search.addEventListener("input", () => {

@@ -26,7 +26,7 @@ export function createHistory({ root, onOpen }) {
     const question = asked;
     try {
       const page = await fetchPage();
-      if (question !== asked) return;
+      if (question !== asked) return true;
       // A refresh brings the newest page only. Where it meets what is shown, the link to older ones stays
       // where it has got to.
       const meets = page.results.some(({ command_id: id }) => commands.has(id));
@@ -34,9 +34,11 @@ export function createHistory({ root, onOpen }) {
       if (older || !meets || next === undefined) next = page.next;
       page.results.forEach(keep);
       render();
+      return true;
     } catch (error) {
-      if (question !== asked || (commands.size && error.uncertain)) return; // It is asked for again.
-      say(error.detail ?? "The commands could not be shown.", true);
+      const isAskedAgain = question !== asked || (commands.size && error.uncertain);
+      if (!isAskedAgain) say(error.detail ?? "The commands could not be shown.", true);
+      return false;
     }
   }
 
