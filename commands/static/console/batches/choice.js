@@ -12,7 +12,7 @@ const SEARCH_PAUSE_MS = 250;
 const ASKED_AT_ONCE = 6;
 
 /** `form` has the filter's fields and the choice of the mode. */
-export function createChoice({ root, form }) {
+export function createVehicleChoice({ root, form }) {
   const part = (id) => root.querySelector(`#${id}`);
   const most = Number(root.dataset.most);
   const chosen = new Map(); // vehicles by id, in the order in which they were chosen

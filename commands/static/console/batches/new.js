@@ -4,7 +4,7 @@ import { listCommandTypes, submitBatch } from "../api.js";
 import { arrange, element } from "../dom.js";
 import { viewer } from "../site.js";
 import { createSubmission } from "../submission.js";
-import { createChoice } from "./choice.js";
+import { createVehicleChoice } from "./choice.js";
 import { createCommandForm } from "./command.js";
 import { createConfirmation } from "./confirm.js";
 
@@ -20,7 +20,7 @@ form.elements.search.value = link.get("search") ?? "";
 form.elements.connection_status.value = link.get("connection_status") ?? "";
 if (form.elements.connection_status.selectedIndex < 0) form.elements.connection_status.value = "";
 
-const choice = createChoice({ root: byId("choice"), form });
+const choice = createVehicleChoice({ root: byId("choice"), form });
 const command = createCommandForm({ form, canSendUnsafe: viewer.canSendUnsafe });
 const submitOnce = createSubmission(submitBatch);
 const confirmation = createConfirmation({

@@ -4,7 +4,7 @@ import { getCommand, listCommandTypes, submitCommand } from "../api.js";
 import { createComposer } from "./composer.js";
 import { createConfirm } from "./confirm.js";
 import { time } from "../dom.js";
-import { createHistory } from "./recent.js";
+import { createRecent } from "./recent.js";
 import { createLive } from "./live.js";
 import { createVehiclePicker } from "./picker.js";
 import { viewer } from "../site.js";
@@ -13,14 +13,14 @@ import { createSubmission } from "../submission.js";
 const byId = (id) => document.getElementById(id);
 
 const live = createLive({ root: byId("live"), onMove: moved });
-const history = createHistory({ root: byId("history"), onOpen: (id) => navigate(id) });
+const recent = createRecent({ root: byId("history"), onOpen: (id) => navigate(id) });
 
 function compose() {
   const picker = createVehiclePicker({ root: byId("vehicles"), onChoose: showVehicleNote });
   const composer = createComposer({
     form: byId("composer"),
     picker,
-    confirm: createConfirm({ dialog: byId("confirm"), onRead: history.add }),
+    confirm: createConfirm({ dialog: byId("confirm"), onRead: recent.add }),
     submit: createSubmission(submitCommand),
     onSubmitted: submitted,
   });
@@ -43,14 +43,14 @@ async function prefill(picker, composer) {
 }
 
 function submitted(command) {
-  history.add(command);
+  recent.add(command);
   navigate(command.command_id, command);
-  history.refresh();
+  recent.refresh();
 }
 
 function moved(command) {
-  history.update(command);
-  if (command.completed_at) history.refresh();
+  recent.update(command);
+  if (command.completed_at) recent.refresh();
 }
 
 function navigate(id, command = null) {
@@ -60,7 +60,7 @@ function navigate(id, command = null) {
 }
 
 function show(id, command = null) {
-  history.select(id);
+  recent.select(id);
   if (id) live.open(id, command);
   else live.close();
 }

@@ -1,17 +1,17 @@
 // The recent commands, newest first; a click shows a command's stream again.
 
 import { getPage, listCommands } from "../api.js";
-import { arrange, badge, duration, element, parameters, plain, submitter, time } from "../dom.js";
+import { statusBadge, took } from "../command.js";
+import { arrange, element, parameters, submitter, time } from "../dom.js";
 import { poll } from "../poll.js";
 import { recall, remember } from "./remembered.js";
 import { viewer } from "../site.js";
-import { ENDED, STATUS_WORDS } from "../words.js";
 
 const PAGE_SIZE = 15;
 const REFRESH_MS = 5000;
 
 /** onOpen is called with a command's id for a click. Who may see everybody's commands chooses between those and theirs. */
-export function createHistory({ root, onOpen }) {
+export function createRecent({ root, onOpen }) {
   const list = root.querySelector("[data-list]");
   const message = root.querySelector("[data-message]");
   const more = root.querySelector("[data-more]");
@@ -137,7 +137,7 @@ const drawing = ({ status, completed_at: end }) => `${status} ${end}`;
 function fill(link, command) {
   link.dataset.drawn = drawing(command);
   link.replaceChildren(
-    badge(command.status, STATUS_WORDS[command.status] ?? plain(command.status)),
+    statusBadge(command),
     element(
       "span",
       { class: "history-command" },
@@ -149,8 +149,4 @@ function fill(link, command) {
     element("span", { class: "history-time" }, time(command.submitted_at)),
     element("span", { class: "history-duration", title: "From submission to end" }, took(command)),
   );
-}
-
-function took({ status, submitted_at: from, completed_at: to }) {
-  return ENDED.has(status) && to ? duration(Date.parse(to) - Date.parse(from)) : "";
 }
