@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.exceptions import DisallowedModelAdminLookup
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.http import HttpRequest
 
 
@@ -23,6 +23,20 @@ class List(ChangeList):
         if left_over:
             raise IncorrectLookupParameters(f"No filter here is called {', '.join(left_over)}")
         return found
+
+    def get_ordering(self, request: HttpRequest, queryset: Any) -> list[Any]:
+        """As if nothing were asked, if `o` names a column that has no link to sort by."""
+        asked = self.params.get(ORDER_VAR)
+        if asked and not all(map(self._sorts_by, asked.split("."))):
+            del self.params[ORDER_VAR]
+        ordering: list[Any] = super().get_ordering(request, queryset)
+        return ordering
+
+    def _sorts_by(self, column: str) -> bool:
+        try:
+            return self.list_display[int(column.removeprefix("-"))] in (self.sortable_by or ())
+        except (ValueError, IndexError):
+            return False
 
 
 class AdminSite(admin.AdminSite):
