@@ -413,6 +413,34 @@ def test_a_payload_that_means_no_good(viewer: User, command: Command) -> None:
         assert "x" * 10_001 not in page
 
 
+@pytest.mark.embedded
+def test_a_large_payload_stays_in_the_database(viewer: User, command: Command) -> None:
+    """Of which a page shows the beginning."""
+    payload = {"response": {"a": "first", "b": "x" * 256 * 1024, "c": "the end"}, "is_final": False}
+    event = Event.objects.create(
+        command=command, sequence_number=2, kind="response", payload=payload
+    )
+    for address, shown in ((f"{COMMANDS}{command.pk}/change/", 9_000), (EVENTS, 40)):
+        with CaptureQueriesContext(connection) as queries:
+            page = text_of(viewer, address)
+        assert "first" in page
+        assert "x" * shown in page
+        assert "the end" not in page
+        assert longest_text(queries) < 20_000
+    assert "the end" not in text_of(viewer, f"{EVENTS}{event.pk}/change/")
+
+
+def longest_text(queries: Any) -> int:
+    """Of all that these read of the events."""
+    lengths = [0]
+    with connection.cursor() as cursor:
+        for query in queries:
+            if 'FROM "commands_event"' in query["sql"]:
+                cursor.execute(query["sql"].replace("%", "%%"))
+                lengths += [len(str(cell)) for row in cursor.fetchall() for cell in row]
+    return max(lengths)
+
+
 # Actions
 
 
@@ -438,6 +466,28 @@ def test_commands_are_cancelled(admin: User, operator: User) -> None:
     assert row(running).cancel_requested_at
     assert sorted(audited("cancel")) == sorted([str(waiting.pk), str(running.pk)])
     assert set(AuditEntry.objects.filter(action="cancel").values_list("username")) == {("admin",)}
+
+
+def test_many_are_cancelled_as_one_is(operator: User) -> None:
+    """In one transaction, whose queries are as many."""
+    commands = [submit(operator, make_vehicle(n)) for n in range(6)]
+    costs = []
+    for chosen in (commands[:1], commands[1:]):
+        marked = {"action": "cancel", "_selected_action": [str(each.pk) for each in chosen]}
+        with CaptureQueriesContext(connection) as queries:
+            browser(operator).post(COMMANDS, marked)
+        costs.append(len(queries))
+    assert {row(each).status for each in commands} == {"cancelled"}
+    assert sorted(audited("cancel")) == sorted(str(each.pk) for each in commands)
+    assert costs[0] == costs[1]
+
+
+def test_commands_that_were_searched_for_are_cancelled(operator: User) -> None:
+    """All that the search finds, which joins other tables: only the commands are locked."""
+    commands = [submit(operator, make_vehicle(n)) for n in range(2)]
+    marked = {"action": "cancel", "select_across": "1", "_selected_action": str(commands[0].pk)}
+    browser(operator).post(f"{COMMANDS}?q=1HGCM", marked)
+    assert {row(each).status for each in commands} == {"cancelled"}
 
 
 @pytest.mark.parametrize(("who", "status"), [("viewer", "pending"), ("stranger", "pending")])
@@ -504,14 +554,19 @@ def test_the_audit_is_searched(operator: User, command: Command) -> None:
         "",
         "?q=operator",
         f"?q={command.pk}",
-        "?q=submit",
         "?action__exact=submit",
         "?at=hour",
     ):
         assert f"{AUDIT}{entry.pk}/change/" in text_of(auditor, AUDIT + query)
-    for query in ("?q=nobody", f"?q={uuid4()}", "?q=cancel", "?action__exact=export"):
+    for query in ("?q=nobody", f"?q={uuid4()}", "?q=submit", "?action__exact=export"):
         assert f"{AUDIT}{entry.pk}/change/" not in text_of(auditor, AUDIT + query)
     assert command.vehicle.vin in text_of(auditor, f"{AUDIT}{entry.pk}/change/")
+
+
+def test_the_audit_of_who_is_named_as_an_action(admin: User, vehicle: Vehicle) -> None:
+    submit(make_user("cancel", "add_command"), vehicle)
+    entry = AuditEntry.objects.get(username="cancel", action="submit")
+    assert f"{AUDIT}{entry.pk}/change/" in text_of(admin, f"{AUDIT}?q=cancel")
 
 
 @pytest.mark.parametrize("who", ["operator", "viewer", "stranger"])
