@@ -2,24 +2,25 @@
 sees what. Commands can also be cancelled there and exported."""
 
 import json
-from collections import Counter
 from typing import Any, ClassVar, cast
-from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast, Left, Length
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.html import format_html
 
-from commands import audit, export, lifecycle
+from commands import audit, export, lifecycle, plain_json
 from commands.admin_lists import (
+    AtFilter,
     BoundedPaginator,
     CommandNameFilter,
+    ErrorCodeFilter,
     SubmittedFilter,
     UserFilter,
     VehicleFilter,
@@ -33,10 +34,11 @@ from commands.models import (
     Event,
     sees_all_commands,
 )
-from commands.search import matching
+from commands.search import matching, uuid_of
 
 EVENTS_SHOWN = 200
 CHARACTERS_SHOWN = 10_000  # of one payload
+BEGINNING = 100  # characters of it, in a list
 MOST_CANCELLED = 1_000  # at once
 
 admin.site.site_header = admin.site.site_title = "SOVD command console"
@@ -46,10 +48,20 @@ admin.site.enable_nav_sidebar = False  # its place is the tables'
 
 def as_json(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    left_off = len(text) - CHARACTERS_SHOWN
-    if left_off > 0:
-        text = f"{text[:CHARACTERS_SHOWN]}\n… and {left_off:,} more characters: see the API"
-    return format_html('<pre class="json">{}</pre>', text)
+    return as_text(text[:CHARACTERS_SHOWN], len(text))
+
+
+def as_text(beginning: str, length: int) -> str:
+    left_off = length - len(beginning)
+    more = f"\n… and {left_off:,} more characters: see the API" if left_off > 0 else ""
+    return format_html('<pre class="json">{}{}</pre>', beginning, more)
+
+
+def with_beginning(events: QuerySet[Event], characters: int) -> Any:
+    """Each with so much of its payload as text, and how long that is: a vehicle may have sent
+    megabytes, which stay in the database."""
+    text = Cast("payload", TextField())
+    return events.defer("payload").annotate(start=Left(text, characters), length=Length(text))
 
 
 class ReadOnly:
@@ -73,7 +85,9 @@ class ReadOnly:
 
 
 class BigTable(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Found by what an index finds, and never counted to its end."""
+    """Each filter and sorting has its index, but for those that most of the table passes, and
+    nothing is counted beyond MOST_COUNTED. Several filters at once read what the narrowest finds.
+    """
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -97,8 +111,8 @@ class BigTable(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 class LastEvents(BaseInlineFormSet):  # type: ignore[type-arg]
     def get_queryset(self) -> Any:
         if not hasattr(self, "_last"):
-            latest = super().get_queryset().order_by("-sequence_number")
-            self._last = list(latest[:EVENTS_SHOWN])[::-1]
+            latest = super().get_queryset().order_by("-sequence_number")[:EVENTS_SHOWN]
+            self._last = list(with_beginning(latest, CHARACTERS_SHOWN))[::-1]
         return self._last
 
 
@@ -111,8 +125,10 @@ class EventInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
         return self.readonly_fields
 
     @admin.display(description="payload")
-    def payload_as_json(self, event: Event) -> str:
-        return as_json(event.payload)
+    def payload_as_json(self, event: Any) -> str:
+        if event.length <= CHARACTERS_SHOWN:
+            return as_json(json.loads(event.start, cls=plain_json.Decoder))
+        return as_text(event.start, event.length)
 
 
 @admin.register(Command)
@@ -160,7 +176,7 @@ class CommandAdmin(BigTable):
         """Only who may look at vehicles or users is helped to choose one."""
         chosen = [("vehicles.view_vehicle", VehicleFilter), ("auth.view_user", UserFilter)]
         allowed = [filter_ for permission, filter_ in chosen if request.user.has_perm(permission)]
-        return ["status", SubmittedFilter, CommandNameFilter, *allowed, "error_code"]
+        return ["status", SubmittedFilter, CommandNameFilter, *allowed, ErrorCodeFilter]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Command]:
         commands: QuerySet[Command] = Command.objects.visible_to(request.user)
@@ -200,13 +216,13 @@ class CommandAdmin(BigTable):
 
     @admin.action(description="Cancel the selected commands", permissions=["cancel"])
     def cancel(self, request: HttpRequest, commands: QuerySet[Command]) -> None:
-        chosen = list(commands[: MOST_CANCELLED + 1])
+        chosen = list(commands.values_list("pk", flat=True)[: MOST_CANCELLED + 1])
         if len(chosen) > MOST_CANCELLED:
             problem = f"More than {MOST_CANCELLED} commands are selected, so none was cancelled."
             self.message_user(request, problem, messages.ERROR)
             return
-        outcomes = Counter(_cancelled(request, command) for command in chosen)
-        told = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
+        outcomes = _cancel(request, Command.objects.filter(pk__in=chosen))
+        told = ", ".join(f"{number} {what}" for what, number in outcomes.items() if number)
         self.message_user(request, f"Of {len(chosen)} commands: {told}.")
 
     @admin.action(description="Export the selected commands as CSV")
@@ -222,20 +238,17 @@ class CommandAdmin(BigTable):
         return export.file_of(cast(CommandQuerySet, commands), "csv")
 
 
-def _cancelled(request: HttpRequest, command: Command) -> str:
-    try:
-        with transaction.atomic():
-            at_once = lifecycle.cancel(command)
-            audit.record(request, Action.CANCEL, command.pk)
-    except lifecycle.AlreadyEnded:
-        return "had already ended"
-    return "cancelled" if at_once else "asked to stop"
+def _cancel(request: HttpRequest, commands: CommandQuerySet) -> dict[str, int]:
+    with transaction.atomic():
+        audit.record_each(request, Action.CANCEL, commands.still_open())
+        cancelled, asked_to_stop = lifecycle.cancel_many(commands)
+    ended = commands.count() - cancelled - asked_to_stop
+    return {"cancelled": cancelled, "asked to stop": asked_to_stop, "had already ended": ended}
 
 
 @admin.register(Event)
 class EventAdmin(BigTable):
     list_display = ["created_at", "command", "sequence_number", "kind", "beginning"]
-    list_filter = ["kind"]
     list_select_related = ["command"]
     search_fields = ["command"]
     search_help_text = "A command's whole ID"
@@ -249,29 +262,22 @@ class EventAdmin(BigTable):
     ordering = ["-id"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        events = super().get_queryset(request)
+        events: QuerySet[Event] = with_beginning(super().get_queryset(request), BEGINNING)
         if sees_all_commands(request.user):
             return events
         return events.filter(command__in=Command.objects.visible_to(request.user))
 
     def found(self, text: str) -> Q:
-        return Q(command=_uuid(text))
+        return Q(command=uuid_of(text))
 
     @admin.display(description="payload")
-    def beginning(self, event: Event) -> str:
-        text = json.dumps(event.payload, ensure_ascii=False)
-        return text if len(text) <= 100 else f"{text[:100]}…"
+    def beginning(self, event: Any) -> str:
+        text: str = event.start
+        return text if event.length <= BEGINNING else f"{text}…"
 
     @admin.display(description="payload")
     def payload_as_json(self, event: Event) -> str:
         return as_json(event.payload)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 @admin.register(Batch)
@@ -305,7 +311,7 @@ class BatchAdmin(BigTable):
         return batches.order_by(*self.get_ordering(request))
 
     def found(self, text: str) -> Q:
-        return Q(pk=_uuid(text)) | Q(submitted_by__in=User.objects.filter(username=text))
+        return Q(pk=uuid_of(text)) | Q(submitted_by__in=User.objects.filter(username=text))
 
     def view_on_site(self, obj: Batch) -> str:
         return f"/batches/{obj.pk}/"
@@ -318,7 +324,7 @@ class BatchAdmin(BigTable):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(BigTable):
     list_display = ["at", "username", "action", "subject", "about", "address"]
-    list_filter = ["action"]
+    list_filter = ["action", AtFilter]
     search_fields = ["username"]
     search_help_text = "A user's whole name, or the ID of a command or batch"
     readonly_fields = [
@@ -336,9 +342,8 @@ class AuditEntryAdmin(BigTable):
 
     def found(self, text: str) -> Q:
         """One of them, so that an index gives the latest first."""
-        if subject := _uuid(text):
-            return Q(subject=str(subject))
-        return Q(action=text) if text in Action.values else Q(username=text)
+        subject = uuid_of(text)
+        return Q(subject=str(subject)) if subject else Q(username=text)
 
     @admin.display(description="details")
     def about(self, entry: AuditEntry) -> str:

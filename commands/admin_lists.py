@@ -14,7 +14,8 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from commands.catalogue import COMMAND_TYPES
-from commands.models import Command
+from commands.metrics import ENDS
+from commands.models import Command, ErrorCode
 
 MOST_COUNTED = 10_000
 
@@ -50,11 +51,10 @@ def _estimate(rows: Any) -> int:
         return int(cursor.fetchone()[0])
 
 
-class SubmittedFilter(admin.SimpleListFilter):
+class TimeFilter(admin.SimpleListFilter):
     """In place of a date hierarchy, which groups the whole table by year each time it is shown."""
 
-    title = "time of submission"
-    parameter_name = "submitted"
+    column: str
     SPANS = {
         "hour": timedelta(hours=1),
         "day": timedelta(days=1),
@@ -67,7 +67,19 @@ class SubmittedFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         span = self.SPANS.get(self.value() or "")
-        return queryset.filter(submitted_at__gt=Now() - span) if span else queryset
+        return queryset.filter(**{f"{self.column}__gt": Now() - span}) if span else queryset
+
+
+class SubmittedFilter(TimeFilter):
+    title = "time of submission"
+    parameter_name = "submitted"
+    column = "submitted_at"
+
+
+class AtFilter(TimeFilter):
+    title = "time"
+    parameter_name = "at"
+    column = "at"
 
 
 class CommandNameFilter(admin.SimpleListFilter):
@@ -81,6 +93,25 @@ class CommandNameFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(command_name=self.value()) if self.value() else queryset
+
+
+class ErrorCodeFilter(admin.SimpleListFilter):
+    """With the status that each implies, of which there is an index."""
+
+    title = "error code"
+    parameter_name = "error_code"
+    STATUSES = {code: status for status, code in ENDS}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return ErrorCode.choices
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        code = self.value()
+        if not code:
+            return queryset
+        if code not in ErrorCode.values:
+            return queryset.none()
+        return queryset.filter(status=self.STATUSES[code], error_code=code)
 
 
 class ChosenFilter(admin.SimpleListFilter):

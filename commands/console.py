@@ -4,7 +4,6 @@ What a page is about must be there for whoever asks; what one may not see is a 4
 """
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.db.models import QuerySet
@@ -15,6 +14,7 @@ from django.views.generic import TemplateView
 from commands.batches import MOST_VEHICLES
 from commands.catalogue import COMMAND_TYPES
 from commands.models import Batch, Command, Status
+from commands.search import uuid_of
 from vehicles.models import Vehicle
 
 
@@ -38,7 +38,7 @@ class DashboardPage(Page):
     template_name = "console/dashboard.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if command_id := _uuid(request.GET.get("command", "")):
+        if command_id := uuid_of(request.GET.get("command", "")):
             return redirect("command", pk=command_id)  # as links to commands were once
         return super().get(request, *args, **kwargs)
 
@@ -88,10 +88,3 @@ class BatchPage(PageAbout):
     def rows(self) -> QuerySet[Any]:
         batches: QuerySet[Any] = Batch.objects.visible_to(self.request.user)
         return batches
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_username
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.db.models import Max
@@ -44,7 +45,8 @@ def answer(request: HttpRequest, response: HttpResponse, credentials: Any) -> Ht
 
 def _still_to_wait(request: HttpRequest) -> int:
     attempts = AccessAttempt.objects.filter(
-        username=request.POST.get("username"), ip_address=client_address(request)
+        username=get_client_username(request, getattr(request, "axes_credentials", None)),
+        ip_address=client_address(request),
     )
     last = attempts.aggregate(last=Max("attempt_time"))["last"] or timezone.now()
     left = last + settings.AXES_COOLOFF_TIME - timezone.now()

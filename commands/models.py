@@ -27,6 +27,7 @@ class Status(models.TextChoices):
 
 OPEN = frozenset({Status.PENDING, Status.IN_PROGRESS})
 TERMINAL = frozenset(Status) - OPEN
+UNSUCCESSFUL = sorted(TERMINAL - {Status.COMPLETED})
 
 
 MOST_LOST_WORKERS = 3  # after so many, a command is taken for what kills them
@@ -199,6 +200,14 @@ class Command(models.Model):
             models.Index(name="command_latest", fields=["-submitted_at"]),
             models.Index(name="command_latest_of_user", fields=["submitted_by", "-submitted_at"]),
             models.Index(name="command_latest_of_vehicle", fields=["vehicle", "-submitted_at"]),
+            # The same by what may be rare, or not be there at all: without these the whole table
+            # would be read to find that out.
+            models.Index(name="command_latest_of_name", fields=["command_name", "-submitted_at"]),
+            models.Index(
+                name="command_latest_unsuccessful",
+                fields=["status", "-submitted_at"],
+                condition=Q(status__in=UNSUCCESSFUL),
+            ),
             # Read by a batch's page and by what stops it.
             models.Index(
                 name="command_of_batch",
@@ -359,6 +368,7 @@ class AuditEntry(models.Model):
         ordering = ["-id"]
         indexes = [
             # Read by the search and the filters of the admin.
+            models.Index(name="audit_latest", fields=["-at"]),
             models.Index(name="audit_of_user", fields=["username", "-id"]),
             models.Index(name="audit_of_action", fields=["action", "-id"]),
             models.Index(name="audit_of_subject", fields=["subject", "-id"]),

@@ -8,6 +8,13 @@ from django.db.models import Q
 from vehicles.models import Vehicle
 
 
+def uuid_of(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def matching(text: str) -> Q:
     """The vehicles are looked up first, so that their commands come from an index."""
     found = Q(vehicle__in=Vehicle.objects.filter(vin__icontains=text))

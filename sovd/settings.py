@@ -202,7 +202,7 @@ INSTALLED_APPS = [
     "django_prometheus",
     "vehicles",
     "commands",
-    "django.contrib.admin",
+    "sovd.apps.AdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from commands import lifecycle
-from commands.models import AuditEntry, Batch, Command, Event
+from commands.metrics import ENDS
+from commands.models import AuditEntry, Batch, Command, ErrorCode, Event
 from commands.tests.test_export import read
-from conftest import make_user, make_vehicle, row, submit
+from conftest import api, make_user, make_vehicle, row, submit
 from vehicles.models import ConnectionStatus, Vehicle
 
 COMMANDS = "/admin/commands/command/"
@@ -93,6 +94,7 @@ def test_search_and_filters(
         "q=000101",
         "q=operator",
         "status__exact=pending",
+        "o=2",
         "submitted=hour",
         "command_name=ReadDTC",
     ):
@@ -107,7 +109,9 @@ def test_the_filters_of_a_stranger_name_no_other_ones_commands(
     Command.objects.create(
         vehicle=vehicle, submitted_by=operator, command_name="Secret", expires_at=timezone.now()
     )
-    page = text_of(stranger, f"{COMMANDS}?vehicle={vehicle.pk}&submitted_by={operator.pk}")
+    address = f"{COMMANDS}?vehicle={vehicle.pk}&submitted_by={operator.pk}"
+    page = browser(stranger).get(address, follow=True).content.decode()
+    assert "0 commands" in words(page)
     assert not re.search(f"Secret|{vehicle.vin}|>operator<", page)
 
 
@@ -275,6 +279,94 @@ def test_no_list_offers_what_reads_a_whole_table(
     assert sorted_by == ({"submitted_at"} if address == COMMANDS else set())
 
 
+def old_rows(operator: User, vehicle: Vehicle) -> None:
+    """20,000 commands that were completed days ago, each with an event and an audit entry."""
+    then = timezone.now() - timedelta(days=40)
+    about = {"command_name": "ReadDTC", "status": "completed", "expires_at": then}
+    commands = Command.objects.bulk_create(
+        Command(
+            vehicle=vehicle,
+            submitted_by=operator,
+            submitted_at=then - timedelta(seconds=number),
+            **about,
+        )
+        for number in range(20_000)
+    )
+    Event.objects.bulk_create(
+        Event(command=command, sequence_number=1, kind="status", payload={"status": "pending"})
+        for command in commands
+    )
+    AuditEntry.objects.bulk_create(
+        AuditEntry(at=command.submitted_at, username="operator", action="submit")
+        for command in commands
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE commands_command, commands_event, commands_auditentry")
+
+
+BIG = ("commands_command", "commands_event", "commands_auditentry")
+
+
+def plans_of(client: Any, address: str) -> str:
+    """Of all that an address reads of the big tables."""
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(address).status_code == 200, address
+    plans = []
+    with connection.cursor() as cursor:
+        for sql in (query["sql"] for query in queries):
+            if sql.startswith("SELECT") and any(f'FROM "{table}"' in sql for table in BIG):
+                cursor.execute(f"EXPLAIN {sql}")
+                plans += [line for (line,) in cursor.fetchall()]
+    return "\n".join(plans)
+
+
+def test_no_filter_reads_a_whole_table(
+    admin: User, operator: User, stranger: User, vehicle: Vehicle
+) -> None:
+    """Least of all to find nothing."""
+    old_rows(operator, vehicle)
+    unsuccessful = ("failed", "timed_out", "cancelled", "expired")
+    found_by = {
+        **{f"{COMMANDS}?status__exact={each}": "unsuccessful" for each in unsuccessful},
+        f"{COMMANDS}?status__exact=pending": "command_(queue|vehicle_queue|overdue) ",
+        **{f"{COMMANDS}?error_code={each}": "unsuccessful" for each in ErrorCode.values},
+        f"{COMMANDS}?command_name=ClearDTC": "command_latest_of_name",
+        f"{COMMANDS}?submitted=hour": "command_latest",
+        f"{COMMANDS}?o=4": "using command_latest on",
+        f"{AUDIT}?at=hour": "audit_latest",
+        f"{AUDIT}?action__exact=export": "audit_of_action",
+        f"{AUDIT}?o=3": "commands_auditentry_pkey",
+        f"{EVENTS}?o=4": "commands_event_pkey",
+    }
+    for address, index in found_by.items():
+        plans = plans_of(browser(admin), address)
+        assert re.search(index, plans), (address, plans)
+        assert not re.search(r"Seq Scan on .*\n *Filter", plans), (address, plans)
+    for user in (admin, operator, stranger):
+        for filters in ("status=failed", "status=timed_out&status=failed", "command_name=ClearDTC"):
+            plans = plans_of(api(user), f"/api/v1/commands/?{filters}")
+            assert "Index" in plans
+            assert "Seq Scan on commands_command" not in plans, (filters, plans)
+
+
+def test_only_what_has_a_link_is_sorted_by(admin: User, command: Command) -> None:
+    later = submit(command.submitted_by, make_vehicle(102))
+    for order, first in (("1", command), ("-1", later), ("4", later), ("1.4", later), ("x", later)):
+        page = text_of(admin, f"{COMMANDS}?o={order}")
+        places = {each: page.index(f"{each.pk}/change/") for each in (command, later)}
+        assert min(places, key=places.__getitem__) == first, order
+
+
+@pytest.mark.embedded
+def test_error_codes(admin: User, command: Command) -> None:
+    for status, code in ENDS:
+        Command.objects.update(status=status, error_code=code)
+        for asked in ErrorCode.values:
+            page = text_of(admin, f"{COMMANDS}?error_code={asked}")
+            assert (f"{command.pk}/change/" in page) is (asked == code)
+    assert f"{command.pk}/change/" not in text_of(admin, f"{COMMANDS}?error_code=nonsense")
+
+
 def words(page: str) -> str:
     """What is read, without the tags."""
     return " ".join(re.sub("<[^>]*>", " ", page).split())
@@ -321,6 +413,34 @@ def test_a_payload_that_means_no_good(viewer: User, command: Command) -> None:
         assert "x" * 10_001 not in page
 
 
+@pytest.mark.embedded
+def test_a_large_payload_stays_in_the_database(viewer: User, command: Command) -> None:
+    """Of which a page shows the beginning."""
+    payload = {"response": {"a": "first", "b": "x" * 256 * 1024, "c": "the end"}, "is_final": False}
+    event = Event.objects.create(
+        command=command, sequence_number=2, kind="response", payload=payload
+    )
+    for address, shown in ((f"{COMMANDS}{command.pk}/change/", 9_000), (EVENTS, 40)):
+        with CaptureQueriesContext(connection) as queries:
+            page = text_of(viewer, address)
+        assert "first" in page
+        assert "x" * shown in page
+        assert "the end" not in page
+        assert longest_text(queries) < 20_000
+    assert "the end" not in text_of(viewer, f"{EVENTS}{event.pk}/change/")
+
+
+def longest_text(queries: Any) -> int:
+    """Of all that these read of the events."""
+    lengths = [0]
+    with connection.cursor() as cursor:
+        for query in queries:
+            if 'FROM "commands_event"' in query["sql"]:
+                cursor.execute(query["sql"].replace("%", "%%"))
+                lengths += [len(str(cell)) for row in cursor.fetchall() for cell in row]
+    return max(lengths)
+
+
 # Actions
 
 
@@ -346,6 +466,28 @@ def test_commands_are_cancelled(admin: User, operator: User) -> None:
     assert row(running).cancel_requested_at
     assert sorted(audited("cancel")) == sorted([str(waiting.pk), str(running.pk)])
     assert set(AuditEntry.objects.filter(action="cancel").values_list("username")) == {("admin",)}
+
+
+def test_many_are_cancelled_as_one_is(operator: User) -> None:
+    """In one transaction, whose queries are as many."""
+    commands = [submit(operator, make_vehicle(n)) for n in range(6)]
+    costs = []
+    for chosen in (commands[:1], commands[1:]):
+        marked = {"action": "cancel", "_selected_action": [str(each.pk) for each in chosen]}
+        with CaptureQueriesContext(connection) as queries:
+            browser(operator).post(COMMANDS, marked)
+        costs.append(len(queries))
+    assert {row(each).status for each in commands} == {"cancelled"}
+    assert sorted(audited("cancel")) == sorted(str(each.pk) for each in commands)
+    assert costs[0] == costs[1]
+
+
+def test_commands_that_were_searched_for_are_cancelled(operator: User) -> None:
+    """All that the search finds, which joins other tables: only the commands are locked."""
+    commands = [submit(operator, make_vehicle(n)) for n in range(2)]
+    marked = {"action": "cancel", "select_across": "1", "_selected_action": str(commands[0].pk)}
+    browser(operator).post(f"{COMMANDS}?q=1HGCM", marked)
+    assert {row(each).status for each in commands} == {"cancelled"}
 
 
 @pytest.mark.parametrize(("who", "status"), [("viewer", "pending"), ("stranger", "pending")])
@@ -408,11 +550,23 @@ def test_the_audit_is_searched(operator: User, command: Command) -> None:
     auditor = make_user("auditor", "view_auditentry", is_staff=True)
     lifecycle.cancel(command)
     entry = AuditEntry.objects.get(action="submit")
-    for query in ("", "?q=operator", f"?q={command.pk}", "?q=submit", "?action__exact=submit"):
+    for query in (
+        "",
+        "?q=operator",
+        f"?q={command.pk}",
+        "?action__exact=submit",
+        "?at=hour",
+    ):
         assert f"{AUDIT}{entry.pk}/change/" in text_of(auditor, AUDIT + query)
-    for query in ("?q=nobody", f"?q={uuid4()}", "?q=cancel", "?action__exact=export"):
+    for query in ("?q=nobody", f"?q={uuid4()}", "?q=submit", "?action__exact=export"):
         assert f"{AUDIT}{entry.pk}/change/" not in text_of(auditor, AUDIT + query)
     assert command.vehicle.vin in text_of(auditor, f"{AUDIT}{entry.pk}/change/")
+
+
+def test_the_audit_of_who_is_named_as_an_action(admin: User, vehicle: Vehicle) -> None:
+    submit(make_user("cancel", "add_command"), vehicle)
+    entry = AuditEntry.objects.get(username="cancel", action="submit")
+    assert f"{AUDIT}{entry.pk}/change/" in text_of(admin, f"{AUDIT}?q=cancel")
 
 
 @pytest.mark.parametrize("who", ["operator", "viewer", "stranger"])

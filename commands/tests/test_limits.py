@@ -9,10 +9,11 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from axes.models import AccessAttempt
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import F
 from django.test import AsyncClient, Client
 
@@ -206,6 +207,27 @@ def test_who_waits_is_told_how_long_and_gets_where_they_wanted(operator: User, a
     page = response.content.decode()
     assert re.search(rf"Wait {seconds} seconds?,", page)
     assert 'href="/accounts/login/?next=%2Fvehicles%2F%3Fa%3D1%26b%3D%2F"' in page
+
+
+def test_who_waits_is_told_how_long_however_the_name_is_typed(operator: User, axes: None) -> None:
+    """As axes counts: trimmed, and each character in its plain form."""
+    for _ in range(3):
+        log_in()
+    AccessAttempt.objects.update(attempt_time=F("attempt_time") - timedelta(seconds=48))
+    for name in (" operator ", "\N{FULLWIDTH LATIN SMALL LETTER O}perator"):
+        response = log_in(name=name)
+        assert response.status_code == 429
+        assert 1 <= int(response.headers["Retry-After"]) <= 12
+
+
+async def test_who_waits_is_told_how_long_over_asgi(operator: User, axes: None) -> None:
+    form = {"username": " operator", "password": "wrong"}
+    for _ in range(3):
+        await AsyncClient().post(LOG_IN, form)
+    await AccessAttempt.objects.aupdate(attempt_time=F("attempt_time") - timedelta(seconds=48))
+    response = await AsyncClient().post(LOG_IN, form)
+    await sync_to_async(connections.close_all)()
+    assert 1 <= int(response.headers["Retry-After"]) <= 12
 
 
 def test_a_right_one_starts_afresh(operator: User, axes: None) -> None:
