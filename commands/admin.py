@@ -33,7 +33,7 @@ from commands.models import (
     Event,
     sees_all_commands,
 )
-from commands.search import matching
+from commands.search import belonging_to, matching
 
 EVENTS_SHOWN = 200
 CHARACTERS_SHOWN = 10_000  # of one payload
@@ -170,7 +170,7 @@ class CommandAdmin(BigTable):
         return commands.order_by(*self.get_ordering(request))
 
     def found(self, text: str) -> Q:
-        return matching(text) | Q(submitted_by__in=User.objects.filter(username=text))
+        return matching(text) | belonging_to("submitted_by", User.objects.filter(username=text))
 
     def view_on_site(self, obj: Command) -> str:
         return f"/commands/{obj.pk}/"
@@ -308,7 +308,8 @@ class BatchAdmin(BigTable):
         return batches.order_by(*self.get_ordering(request))
 
     def found(self, text: str) -> Q:
-        return Q(pk=_uuid(text)) | Q(submitted_by__in=User.objects.filter(username=text))
+        of_user = belonging_to("submitted_by", User.objects.filter(username=text))
+        return Q(pk=_uuid(text)) | of_user
 
     def view_on_site(self, obj: Batch) -> str:
         return f"/batches/{obj.pk}/"
