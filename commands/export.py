@@ -6,6 +6,7 @@ ended: however much it is, a page is all that is held, and what arrives meanwhil
 
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import StringIO
@@ -40,7 +41,12 @@ COLUMNS = [
     "seconds",  # from its submission to its end
     "answers",  # those that count
 ]
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # so a spreadsheet knows what it is to compute
+
+# Where a spreadsheet could find something to compute. In many countries it takes semicolons for
+# what separates cells, and whatever quotes stand around them for text.
+FORMULA = re.compile(
+    r"""^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=(?:[^\S\t\r\n]|")*[=+\-@\uff1d\uff0b\uff0d\uff20])"""
+)
 
 Row = dict[str, Any]
 Answers = dict[UUID, list[Any]]
@@ -141,8 +147,10 @@ def _as_csv(rows: list[Row]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULAS) else value
-    return _json(value) if isinstance(value, dict | list) else value
+        return FORMULA.sub("'", value)
+    if isinstance(value, dict | list):
+        return _json(value).replace(";", r"\u003b")  # it stands in strings only: the same JSON
+    return value
 
 
 def _as_json_lines(rows: list[Row]) -> str:

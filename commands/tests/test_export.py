@@ -108,7 +108,7 @@ def test_what_was_not_started(operator: User, vehicle: Vehicle) -> None:
     assert (same["batch_id"], same["seconds"], same["answers"]) == (str(batch.pk), "", "[]")
 
 
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://evil.example")']
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://evil.example")', "\uff1d1"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -122,7 +122,53 @@ def test_no_cell_is_a_formula(vehicle: Vehicle, text: str) -> None:
     assert (found["error_message"], found["submitted_by"]) == (text, user.username)
 
 
-@pytest.mark.parametrize("text", ['a"b', "a,b", "a\nb", "a\r\nb", "é\u2028ü", "</script>", "1=1"])
+@pytest.mark.parametrize("text", ["\tx", "\rx"])
+def test_a_cell_does_not_begin_with_a_tab(operator: User, vehicle: Vehicle, text: str) -> None:
+    make_command(operator, vehicle, error_message=text)
+    assert as_rows(operator)[0]["error_message"] == f"'{text}"
+
+
+COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+HIDDEN = [
+    "a;=1",
+    "a\t+1",
+    "a\n-1",
+    "a\r\n@A1",
+    "a; =1",
+    'a;"=1"',
+    'a,";" =1',
+    '"a;""=1',
+    "a;\uff1d1",
+    ";;=1",
+]
+HIDDEN += ["\t=1", "\r=1", 'a;\xa0"" +1', "Refused;=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("text", [*HOSTILE, *HIDDEN])
+def test_nor_is_it_wherever_a_cell_may_begin(vehicle: Vehicle, text: str, delimiter: str) -> None:
+    """By the separators of other countries, in which our quotes may mean nothing."""
+    user = make_user("operator", "add_command")
+    params = {text: [text, {"a;": -1}, ";", -1]}
+    make_command(user, vehicle, error_message=text, command_params=params)
+    file = exported(user)
+    cells = [
+        cell
+        for line in csv.reader(StringIO(file, newline=""), delimiter=delimiter)
+        for cell in line
+    ]
+    assert not [cell for cell in cells if cell.strip(' \xa0"').startswith(COMPUTED)]
+    if delimiter != ",":
+        cells = [cell for line in file.splitlines() for cell in line.split(delimiter)]
+        assert not [cell for cell in cells if cell.strip(' \xa0"').startswith(COMPUTED)]
+    (found,) = csv.DictReader(StringIO(file, newline=""))
+    assert found["error_message"].replace("'", "") == text.replace("'", "")
+    assert json.loads(found["command_params"]) == params
+
+
+@pytest.mark.parametrize(
+    "text", ['a"b', "a,b", "a\nb", "a\r\nb", "é\u2028ü", "</script>", "1=1", "a;b", "a;\n"]
+)
 def test_other_texts_are_as_they_are(operator: User, vehicle: Vehicle, text: str) -> None:
     make_command(operator, vehicle, error_message=text)
     assert as_rows(operator)[0]["error_message"] == text
