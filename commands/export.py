@@ -112,10 +112,13 @@ def _parts(page: list[Command]) -> Iterator[list[Command]]:
 
 
 def _rows(commands: list[Command]) -> list[Row]:
+    """Without what happened since they were read: a line tells of one instant."""
     answers: Answers = defaultdict(list)
+    known = {command.pk: command.last_sequence_number for command in commands}
     log = Event.objects.filter(command__in=commands).answers_that_count()
     for event in log.order_by("command", "sequence_number"):
-        answers[event.command_id].append(event.payload["response"])
+        if event.sequence_number <= known[event.command_id]:
+            answers[event.command_id].append(event.payload["response"])
     return [_row(command, answers[command.pk]) for command in commands]
 
 

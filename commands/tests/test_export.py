@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from commands import export
+from commands import export, lifecycle
 from commands.events import iso
 from commands.models import AuditEntry, Batch, Command, Event, Status
 from commands.tests.test_api import HOUR, NOON, make_command
 from commands.threads import in_thread
-from conftest import api, drain, make_user, make_vehicle, row, submit
+from conftest import api, claim_one, drain, make_user, make_vehicle, row, submit
 from sovd.tests.live import Live
 from vehicles.models import Vehicle
 
@@ -280,6 +280,23 @@ async def test_what_arrives_meanwhile_moves_nothing(
         if seen:
             await in_thread(make_command, operator, vehicle, NOON + 9 * HOUR)
     assert seen == [str(command.pk) for command in reversed(made)]
+
+
+async def test_a_line_tells_of_one_instant(
+    operator: User, vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is answered after its command was read is not said beside its older status."""
+    monkeypatch.setattr(export, "MOST_EVENTS", 1)  # so that the older one waits, already read
+    await in_thread(submit, operator, vehicle)
+    running = await in_thread(claim_one)
+    await in_thread(lifecycle.respond, running, {"n": 1})
+    await in_thread(submit, operator, vehicle)
+    lines = []
+    async for part in export.file_of(Command.objects.all(), "jsonl"):
+        lines += [json.loads(line) for line in part.decode().splitlines()]
+        if len(lines) == 1:
+            await in_thread(lifecycle.respond, running, {"n": 2})
+    assert (lines[1]["status"], lines[1]["answers"]) == ("in_progress", [{"n": 1}])
 
 
 def test_a_real_server_streams_it(live: Live) -> None:
