@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -218,11 +219,19 @@ class CommandAdmin(BigTable):
     ) -> StreamingHttpResponse | None:
         try:
             rows = export.count(cast(CommandQuerySet, commands))
-        except export.TooMany as error:
+            file = export.file_of(cast(CommandQuerySet, commands), "csv")
+        except (export.TooMany, export.Busy) as error:
             self.message_user(request, str(error), messages.ERROR)
             return None
-        audit.record(request, Action.EXPORT, format="csv", rows=rows, filters=dict(request.GET))
-        return export.file_of(cast(CommandQuerySet, commands), "csv")
+        audit.record(request, Action.EXPORT, format="csv", rows=rows, **_chosen(request))
+        return file
+
+
+def _chosen(request: HttpRequest) -> dict[str, Any]:
+    """The commands, or that it was all that the search and filters find."""
+    if request.POST.get("select_across") == "1":
+        return {"filters": dict(request.GET.lists())}
+    return {"commands": request.POST.getlist(ACTION_CHECKBOX_NAME)}
 
 
 def _cancelled(request: HttpRequest, command: Command) -> str:

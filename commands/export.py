@@ -7,10 +7,12 @@ ended: however much it is, a page is all that is held, and what arrives meanwhil
 import csv
 import json
 import re
+import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import StringIO
-from typing import Any
+from threading import BoundedSemaphore
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -20,7 +22,7 @@ from django.utils import timezone
 
 from commands.events import iso
 from commands.models import Command, CommandQuerySet, Event
-from commands.threads import in_thread
+from commands.threads import EXPORTS_AT_ONCE, in_export_thread
 
 PAGE = 200  # commands
 MOST_EVENTS = 2_000  # whose answers are held at once, but for one command that has more
@@ -60,6 +62,18 @@ class TooMany(Exception):
         )
 
 
+class Busy(Exception):
+    wait = 10  # seconds
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{EXPORTS_AT_ONCE} exports are being written already, which are all that are at once."
+        )
+
+
+_free = BoundedSemaphore(EXPORTS_AT_ONCE)
+
+
 def count(commands: CommandQuerySet) -> int:
     """How many there are to export. Raises TooMany."""
     found = commands.order_by()[: settings.EXPORT_ROWS + 1].count()
@@ -69,13 +83,24 @@ def count(commands: CommandQuerySet) -> int:
 
 
 def file_of(commands: CommandQuerySet, kind: str) -> StreamingHttpResponse:
-    """For an ASGI server: it reads the pages off the event loop."""
-    content_type, head, lines = KINDS[kind]
+    """For an ASGI server: it reads the pages off the event loop. Raises Busy."""
+    if not _free.acquire(blocking=False):
+        raise Busy
+    _, head, lines = KINDS[kind]
+    response: Any = StreamingHttpResponse(_written(commands, head, lines), headers=headers_of(kind))
+    # Also of a client that was gone before it was answered, whose response nobody closes.
+    release = weakref.finalize(response, _free.release)
+    response._resource_closers.append(release)
+    return cast(StreamingHttpResponse, response)
+
+
+def headers_of(kind: str) -> dict[str, str]:
     name = f"commands-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
-    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(
-        _written(commands, head, lines), content_type=content_type, headers=disposition
-    )
+    content_type, *_ = KINDS[kind]
+    return {
+        "Content-Type": content_type,
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
 
 
 async def _written(
@@ -83,9 +108,9 @@ async def _written(
 ) -> AsyncIterator[str]:
     yield head
     last = None
-    while page := await in_thread(_page, commands, last):
+    while page := await in_export_thread(_page, commands, last):
         for part in _parts(page):
-            yield lines(await in_thread(_rows, part))
+            yield lines(await in_export_thread(_rows, part))
         last = page[-1]
 
 

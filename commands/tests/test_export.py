@@ -2,11 +2,14 @@
 
 import asyncio
 import csv
+import gc
 import json
+import threading
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 
 from commands import export, lifecycle
@@ -16,6 +19,7 @@ from commands.tests.test_api import HOUR, NOON, make_command
 from commands.threads import in_thread
 from conftest import api, claim_one, drain, make_user, make_vehicle, row, submit
 from sovd.tests.live import Live
+from sovd.tests.processes import SECONDS
 from vehicles.models import Vehicle
 
 EXPORT = "/api/v1/commands/export/"
@@ -182,6 +186,7 @@ def test_a_file_to_keep(operator: User) -> None:
         assert response.headers["Content-Type"] == content_type
         assert response.headers["Content-Disposition"].startswith('attachment; filename="commands-')
         assert response.headers["Content-Disposition"].endswith(f'.{kind}"')
+        response.close()
 
 
 # Which commands
@@ -311,7 +316,58 @@ def test_a_real_server_streams_it(live: Live) -> None:
     assert "Warning" not in live.logged()
 
 
+# How many at once
+
+
+async def test_two_at_once(operator: User, vehicle: Vehicle) -> None:
+    """Two readers who are in no hurry; who is third is told to wait, until one has enough."""
+    client = await in_thread(api, operator)
+    slow: list[Any] = [await in_thread(client.get, EXPORT) for _ in range(2)]
+    reading = [aiter(response) for response in slow]
+    assert all([await anext(each) for each in reading])
+    for path in (EXPORT, f"{EXPORT}?format=jsonl"):
+        response = await in_thread(client.get, path)
+        assert (response.status_code, response.json()["code"]) == (429, "throttled")
+        assert response.json()["detail"].startswith("2 exports are being written already")
+        assert int(response.headers["Retry-After"]) > 0
+    assert await in_thread(AuditEntry.objects.count) == 2
+    await in_thread(slow[0].close)
+    await read(await in_thread(client.get, EXPORT))
+    assert [part async for part in reading[1]] == []
+    await read(await in_thread(client.get, EXPORT))
+
+
+def test_whom_nobody_answers_holds_no_place(operator: User, vehicle: Vehicle) -> None:
+    """A client that is gone before it is answered: its response is neither read nor closed."""
+    for _ in range(3):
+        assert export.file_of(Command.objects.all(), "csv").status_code == 200
+        gc.collect()
+
+
+async def test_it_is_read_beside_streams_and_workers(operator: User, vehicle: Vehicle) -> None:
+    """Whose threads are all busy here."""
+    await in_thread(submit, operator, vehicle)
+    all_of_them = settings.DATABASE_POOL_SIZE // 2
+    busy = threading.Barrier(all_of_them + 1)
+    held = [asyncio.ensure_future(in_thread(busy.wait, SECONDS)) for _ in range(all_of_them)]
+    try:
+        parts = read(export.file_of(Command.objects.all(), "jsonl"))
+        assert '"status":"pending"' in await asyncio.wait_for(parts, SECONDS / 2)
+    finally:
+        await asyncio.to_thread(busy.wait, SECONDS)
+        await asyncio.gather(*held)
+
+
 # What is kept of it
+
+
+def test_who_asks_for_the_head_alone_exports_nothing(operator: User, vehicle: Vehicle) -> None:
+    for _ in range(3):
+        response = api(operator).head(EXPORT)
+        assert (response.status_code, response.content) == (200, b"")
+        assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert response.headers["Content-Disposition"].startswith("attachment")
+    assert not AuditEntry.objects.exists()
 
 
 def test_an_export_is_audited(operator: User, vehicle: Vehicle) -> None:
