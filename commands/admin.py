@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -34,7 +35,7 @@ from commands.models import (
     Event,
     sees_all_commands,
 )
-from commands.search import matching, uuid_of
+from commands.search import belonging_to, matching, uuid_of
 
 EVENTS_SHOWN = 200
 CHARACTERS_SHOWN = 10_000  # of one payload
@@ -183,7 +184,7 @@ class CommandAdmin(BigTable):
         return commands.order_by(*self.get_ordering(request))
 
     def found(self, text: str) -> Q:
-        return matching(text) | Q(submitted_by__in=User.objects.filter(username=text))
+        return matching(text) | belonging_to("submitted_by", User.objects.filter(username=text))
 
     def view_on_site(self, obj: Command) -> str:
         return f"/commands/{obj.pk}/"
@@ -231,11 +232,19 @@ class CommandAdmin(BigTable):
     ) -> StreamingHttpResponse | None:
         try:
             rows = export.count(cast(CommandQuerySet, commands))
-        except export.TooMany as error:
+            file = export.file_of(cast(CommandQuerySet, commands), "csv")
+        except (export.TooMany, export.Busy) as error:
             self.message_user(request, str(error), messages.ERROR)
             return None
-        audit.record(request, Action.EXPORT, format="csv", rows=rows, filters=dict(request.GET))
-        return export.file_of(cast(CommandQuerySet, commands), "csv")
+        audit.record(request, Action.EXPORT, format="csv", rows=rows, **_chosen(request))
+        return file
+
+
+def _chosen(request: HttpRequest) -> dict[str, Any]:
+    """The commands, or that it was all that the search and filters find."""
+    if request.POST.get("select_across") == "1":
+        return {"filters": dict(request.GET.lists())}
+    return {"commands": request.POST.getlist(ACTION_CHECKBOX_NAME)}
 
 
 def _cancel(request: HttpRequest, commands: CommandQuerySet) -> dict[str, int]:
@@ -311,7 +320,8 @@ class BatchAdmin(BigTable):
         return batches.order_by(*self.get_ordering(request))
 
     def found(self, text: str) -> Q:
-        return Q(pk=uuid_of(text)) | Q(submitted_by__in=User.objects.filter(username=text))
+        of_user = belonging_to("submitted_by", User.objects.filter(username=text))
+        return Q(pk=uuid_of(text)) | of_user
 
     def view_on_site(self, obj: Batch) -> str:
         return f"/batches/{obj.pk}/"

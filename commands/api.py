@@ -7,12 +7,13 @@ import django_filters
 from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, transaction
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.exceptions import APIException, Throttled, ValidationError
 from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.permissions import BasePermission, IsAuthenticated
@@ -337,7 +338,7 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
         pagination_class=None,
         content_negotiation_class=AnyType,
     )
-    def as_file(self, request: Request) -> StreamingHttpResponse:
+    def as_file(self, request: Request) -> HttpResponseBase:
         """What the filters find, newest first, as a file: CSV or JSON Lines."""
         kind = request.query_params.get("format", "csv")
         if kind not in export.KINDS:
@@ -352,8 +353,14 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, SubmitsOn
             for name in CommandFilter.base_filters
             if name in request.query_params
         }
+        if request.method == "HEAD":
+            return HttpResponse(headers=export.headers_of(kind))
+        try:
+            file = export.file_of(commands, kind)
+        except export.Busy as error:
+            raise Throttled(error.wait, str(error)) from error
         audit.record(request, Action.EXPORT, format=kind, rows=rows, filters=filters)
-        return export.file_of(commands, kind)
+        return file
 
     @extend_schema(request=None, responses={200: CommandSerializer, 202: CommandSerializer})
     @action(detail=True, methods=["post"])

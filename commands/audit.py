@@ -1,7 +1,8 @@
 """The audit: who did what, when, and from where. Postgres refuses to change or delete an entry.
 
-Written by the edges, in the transaction of the deed where there is one: no deed without its entry,
-and no entry without its deed. Log-ins are heard of by Django's signals.
+Written by the edges. What changes commands has its entry in the same transaction: no deed without
+its entry, and no entry without its deed. An export's is written before its first line is sent.
+Log-ins are heard of by Django's signals.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.dispatch import receiver
 from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
 from rest_framework.request import Request
 
 from commands.limits import client_address
@@ -67,11 +69,29 @@ def _logged_out(request: HttpRequest, user: User | None, **_: Any) -> None:
 def _log_in_failed(
     credentials: dict[str, Any], request: HttpRequest | Request | None = None, **_: Any
 ) -> None:
-    """Who was locked out was refused without a look at the password."""
-    was_locked_out = getattr(request, "axes_locked_out", False)
-    details = {"locked_out": True} if was_locked_out else {}
-    name = _storable(credentials.get("username"))
+    """Who was locked out was refused without a look at the password: that is told once."""
+    typed = _storable(credentials.get("username"))
+    is_known = User.objects.filter(username=typed).exists()
+    name = typed if is_known else _digest(typed)
+    details = {} if is_known else {"unknown_name": True}
+    if getattr(request, "axes_locked_out", False):
+        if _is_told(name, request):
+            return
+        details["locked_out"] = True
     _write(request, Action.LOG_IN_FAILED, name, details=details)
+
+
+def _is_told(name: str, request: Any) -> bool:
+    """Before anybody is locked out again, passwords were looked at, which has entries too."""
+    failures = AuditEntry.objects.filter(username=name, action=Action.LOG_IN_FAILED)
+    last = failures.filter(address=client_address(request)).order_by("-id").first()
+    return last is not None and "locked_out" in last.details
+
+
+def _digest(typed: str) -> str:
+    """Not what was typed: people type passwords into that field. The same is the same, and
+    without the SECRET_KEY nobody can try what it was."""
+    return salted_hmac("commands.audit", typed, algorithm="sha256").hexdigest()
 
 
 def _storable(typed: object) -> str:

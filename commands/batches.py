@@ -13,7 +13,20 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, Subquery, TextField, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    Max,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    TextField,
+    When,
+    Window,
+)
 from django.db.models.functions import Cast, Coalesce, JSONObject, Length, Now
 
 from commands import lifecycle
@@ -34,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 MOST_VEHICLES = 1_000
 MOST_ANSWERS = 20  # of each command on a page of results
-LONGEST_ANSWER = 16 * 1024  # characters of one there: a page is to stay one, whatever vehicles say
+MOST_TEXT = 16 * 1024  # characters of them together: a page is to stay one, whatever vehicles say
 
 FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT})
 
@@ -108,13 +121,19 @@ def results(batch: Batch, vehicles: Sequence[Vehicle]) -> list[Any]:
 
 
 def _latest_events(commands: list[uuid.UUID]) -> Any:
-    """At most two events follow the last answer: given back, and then expired or cancelled."""
+    """With the payloads that fit, the last ones first. At most two events follow the last answer:
+    given back, and then expired or cancelled."""
     since = F("command__last_sequence_number") - MOST_ANSWERS - 2
-    size = Length(Cast("payload", TextField()))
+    size = Case(
+        When(kind=Kind.RESPONSE, length__lte=MOST_TEXT, then="length"), default=0
+    )  # of those that may be shown
+    until_then = Window(Sum(size), partition_by="command", order_by="-sequence_number")
+    fits = Q(length__lte=MOST_TEXT, together__lte=MOST_TEXT)
     return (
         Event.objects.filter(command__in=commands, sequence_number__gt=since)
-        .alias(size=size)
-        .annotate(short=Case(When(size__lte=LONGEST_ANSWER, then="payload")))
+        .alias(length=Length(Cast("payload", TextField())))
+        .alias(together=until_then)
+        .annotate(short=Case(When(Q(kind=Kind.STATUS) | fits, then="payload")))
         .order_by("command", "sequence_number")
         .values_list("command", "sequence_number", "kind", "short")
     )
@@ -165,7 +184,7 @@ def _failing() -> Any:
 
 
 def _longest_life() -> timedelta:
-    """Nothing is claimed after it expired, and nothing runs longer than a lost worker's last."""
+    """Nothing is claimed after it expired, and nothing runs length than a lost worker's last."""
     last_run = settings.COMMAND_TIMEOUT_SECONDS + 2 * settings.COMMAND_LEASE_SECONDS
     return timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS + last_run)
 

@@ -197,7 +197,7 @@ class ResultSerializer(CommandSerializer):
     answers = serializers.ListField(
         child=serializers.DictField(),
         read_only=True,
-        help_text="Those that count, the last 20; of them none that is longer than 16 KiB.",
+        help_text="Those that count: the last 20, or as many of them as fit into 16 KiB.",
     )
     answers_left_off = serializers.IntegerField(read_only=True)
 

@@ -6,10 +6,13 @@ ended: however much it is, a page is all that is held, and what arrives meanwhil
 
 import csv
 import json
+import re
+import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from io import StringIO
-from typing import Any
+from threading import BoundedSemaphore
+from typing import Any, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -18,7 +21,7 @@ from django.utils import timezone
 
 from commands.events import iso
 from commands.models import Command, CommandQuerySet, Event, Kind, Status
-from commands.threads import in_thread
+from commands.threads import EXPORTS_AT_ONCE, in_export_thread
 from sovd.pagination import beyond
 
 PAGE = 200  # commands
@@ -41,7 +44,12 @@ COLUMNS = [
     "seconds",  # from its submission to its end
     "answers",  # those that count
 ]
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # so a spreadsheet knows what it is to compute
+
+# Where a spreadsheet could find something to compute. In many countries it takes semicolons for
+# what separates cells, and whatever quotes stand around them for text.
+FORMULA = re.compile(
+    r"""^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=(?:[^\S\t\r\n]|")*[=+\-@\uff1d\uff0b\uff0d\uff20])"""
+)
 
 Row = dict[str, Any]
 Answers = dict[UUID, list[Any]]
@@ -55,6 +63,18 @@ class TooMany(Exception):
         )
 
 
+class Busy(Exception):
+    wait = 10  # seconds
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{EXPORTS_AT_ONCE} exports are being written already, which are all that are at once."
+        )
+
+
+_free = BoundedSemaphore(EXPORTS_AT_ONCE)
+
+
 def count(commands: CommandQuerySet) -> int:
     """How many there are to export. Raises TooMany."""
     found = commands.order_by()[: settings.EXPORT_ROWS + 1].count()
@@ -64,13 +84,24 @@ def count(commands: CommandQuerySet) -> int:
 
 
 def file_of(commands: CommandQuerySet, kind: str) -> StreamingHttpResponse:
-    """For an ASGI server: it reads the pages off the event loop."""
-    content_type, head, lines = KINDS[kind]
+    """For an ASGI server: it reads the pages off the event loop. Raises Busy."""
+    if not _free.acquire(blocking=False):
+        raise Busy
+    _, head, lines = KINDS[kind]
+    response: Any = StreamingHttpResponse(_written(commands, head, lines), headers=headers_of(kind))
+    # Also of a client that was gone before it was answered, whose response nobody closes.
+    release = weakref.finalize(response, _free.release)
+    response._resource_closers.append(release)
+    return cast(StreamingHttpResponse, response)
+
+
+def headers_of(kind: str) -> dict[str, str]:
     name = f"commands-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
-    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return StreamingHttpResponse(
-        _written(commands, head, lines), content_type=content_type, headers=disposition
-    )
+    content_type, *_ = KINDS[kind]
+    return {
+        "Content-Type": content_type,
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }
 
 
 async def _written(
@@ -78,9 +109,9 @@ async def _written(
 ) -> AsyncIterator[str]:
     yield head
     last = None
-    while page := await in_thread(_page, commands, last):
+    while page := await in_export_thread(_page, commands, last):
         for part in _parts(page):
-            yield lines(await in_thread(_rows, part))
+            yield lines(await in_export_thread(_rows, part))
         last = page[-1]
 
 
@@ -104,9 +135,13 @@ def _parts(page: list[Command]) -> Iterator[list[Command]]:
 
 
 def _rows(commands: list[Command]) -> list[Row]:
+    """Without what happened since they were read: a line tells of one instant."""
     answers: Answers = defaultdict(list)
+    known = {command.pk: command.last_sequence_number for command in commands}
     log = Event.objects.filter(command__in=commands).exclude(kind=Kind.ERROR)
     for event in log.order_by("command", "sequence_number"):
+        if event.sequence_number > known[event.command_id]:
+            continue
         if event.kind == Kind.RESPONSE:
             answers[event.command_id].append(event.payload["response"])
         elif event.payload["status"] == Status.IN_PROGRESS:  # those before it do not count
@@ -142,8 +177,10 @@ def _as_csv(rows: list[Row]) -> str:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULAS) else value
-    return _json(value) if isinstance(value, dict | list) else value
+        return FORMULA.sub("'", value)
+    if isinstance(value, dict | list):
+        return _json(value).replace(";", r"\u003b")  # it stands in strings only: the same JSON
+    return value
 
 
 def _as_json_lines(rows: list[Row]) -> str:

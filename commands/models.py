@@ -356,7 +356,7 @@ class AuditEntry(models.Model):
     """Who did what, when. Append-only; without foreign keys, so that it outlives what it names."""
 
     at = models.DateTimeField(db_default=Now())
-    username = models.CharField(max_length=150)  # as it was typed, when a log-in failed
+    username = models.CharField(max_length=150)  # or a digest: see commands/audit.py
     user_id = models.BigIntegerField("user ID", null=True)
     action = models.CharField(max_length=16, choices=Action)
     subject = models.CharField(max_length=100, blank=True)  # the ID of a command or batch

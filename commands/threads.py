@@ -15,12 +15,16 @@ from django.db import InterfaceError, InternalError, OperationalError, close_old
 # transaction for too long: try again, or say so.
 CONNECTION_LOST = (InterfaceError, InternalError, OperationalError)
 
+EXPORTS_AT_ONCE = 2  # of this process
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 # Half of the connection pool, so that HTTP requests always find a connection. (Channels' own
 # helper shares one thread per process: five one-second calls of five sockets take five seconds.)
 _threads = ThreadPoolExecutor(max(1, settings.DATABASE_POOL_SIZE // 2), thread_name_prefix="orm")
+# Exports read for minutes: neither a stream nor a worker waits behind them.
+_export_threads = ThreadPoolExecutor(EXPORTS_AT_ONCE, thread_name_prefix="export")
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -28,8 +32,16 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     A cancelled caller does not stop the thread: what it writes may be written all the same.
     """
-    call = partial(copy_context().run, _call, partial(function, *args, **kwargs))
-    return await asyncio.get_running_loop().run_in_executor(_threads, call)
+    return await _in_one_of(_threads, partial(function, *args, **kwargs))
+
+
+async def in_export_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    return await _in_one_of(_export_threads, partial(function, *args, **kwargs))
+
+
+async def _in_one_of(threads: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+    call = partial(copy_context().run, _call, function)
+    return await asyncio.get_running_loop().run_in_executor(threads, call)
 
 
 def _call(function: Callable[[], T]) -> T:

@@ -86,6 +86,7 @@ CANCEL = ("/api/v1/commands/{command_id}/cancel/", "post")
 SUBMIT_BATCH = ("/api/v1/batches/", "post")
 CANCEL_BATCH = ("/api/v1/batches/{batch_id}/cancel/", "post")
 LOG_IN = ("/api/v1/token/", "post")
+EXPORT = ("/api/v1/commands/export/", "get")
 TICKET = ("/api/v1/stream-tickets/", "post")
 ALSO = {
     SUBMIT: {422, 429},
@@ -93,6 +94,7 @@ ALSO = {
     SUBMIT_BATCH: {422, 429},
     CANCEL_BATCH: {409},
     LOG_IN: {401, 429},
+    EXPORT: {429},
     TICKET: {404},
 }
 

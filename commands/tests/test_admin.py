@@ -519,6 +519,25 @@ def test_commands_are_exported(
     assert [line.split(",")[0] for line in lines[1:]] == [str(command.pk)] * rows
     entry = AuditEntry.objects.get(action="export")
     assert (entry.username, entry.details["rows"]) == (who, rows)
+    assert entry.details["commands"] == [str(command.pk)]
+
+
+def test_an_export_of_all_that_is_found_is_audited_as_such(
+    operator: User, command: Command
+) -> None:
+    chosen = {"action": "export_csv", "_selected_action": [str(command.pk)], "select_across": "1"}
+    response = browser(operator).post(f"{COMMANDS}?status__exact=pending", chosen)
+    asyncio.run(read(response))
+    details = AuditEntry.objects.get(action="export").details
+    assert details == {"format": "csv", "rows": 1, "filters": {"status__exact": ["pending"]}}
+
+
+def test_too_many_exports_at_once(operator: User, command: Command) -> None:
+    running = [act(operator, "export_csv", command) for _ in range(2)]
+    assert "2 exports are being written" in said(act(operator, "export_csv", command))[0]
+    assert len(audited("export")) == 2
+    for response in running:
+        response.close()
 
 
 def test_too_many_are_not_exported(operator: User, command: Command, settings: Any) -> None:

@@ -907,10 +907,23 @@ def test_long_answers_are_left_off(operator: User, fleet: list[Vehicle]) -> None
     batch = submitted(operator, fleet[:1])
     (command,) = claim(1)
     lifecycle.respond(command, {"n": 1})
-    lifecycle.respond(command, {"long": "x" * batches.LONGEST_ANSWER})
+    lifecycle.respond(command, {"long": "x" * batches.MOST_TEXT})
     lifecycle.respond(command, {"n": 3})
     (shown,) = results(operator, batch)
     assert (shown["answers"], shown["answers_left_off"]) == ([{"n": 1}, {"n": 3}], 1)
+
+
+@pytest.mark.embedded
+def test_the_last_answers_that_fit_together(operator: User, fleet: list[Vehicle]) -> None:
+    """Of each command: a page of a hundred is asked for every two seconds."""
+    batch = submitted(operator, fleet[:2])
+    for command in claim(2):
+        for number in range(10):
+            lifecycle.respond(command, {"n": number, "x": "x" * (batches.MOST_TEXT // 4)})
+        lifecycle.respond(command, {"n": 10})
+    for shown in results(operator, batch):
+        assert [answer["n"] for answer in shown["answers"]] == [7, 8, 9, 10]
+        assert shown["answers_left_off"] == 7
 
 
 # --- What it costs

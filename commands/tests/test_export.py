@@ -2,20 +2,24 @@
 
 import asyncio
 import csv
+import gc
 import json
+import threading
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 
-from commands import export
+from commands import export, lifecycle
 from commands.events import iso
 from commands.models import AuditEntry, Batch, Command, Event, Status
 from commands.tests.test_api import HOUR, NOON, make_command
 from commands.threads import in_thread
-from conftest import api, drain, make_user, make_vehicle, row, submit
+from conftest import api, claim_one, drain, make_user, make_vehicle, row, submit
 from sovd.tests.live import Live
+from sovd.tests.processes import SECONDS
 from vehicles.models import Vehicle
 
 EXPORT = "/api/v1/commands/export/"
@@ -109,7 +113,7 @@ def test_what_was_not_started(operator: User, vehicle: Vehicle) -> None:
     assert (same["batch_id"], same["seconds"], same["answers"]) == (str(batch.pk), "", "[]")
 
 
-HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://evil.example")']
+HOSTILE = ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://evil.example")', "\uff1d1"]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -123,7 +127,53 @@ def test_no_cell_is_a_formula(vehicle: Vehicle, text: str) -> None:
     assert (found["error_message"], found["submitted_by"]) == (text, user.username)
 
 
-@pytest.mark.parametrize("text", ['a"b', "a,b", "a\nb", "a\r\nb", "é\u2028ü", "</script>", "1=1"])
+@pytest.mark.parametrize("text", ["\tx", "\rx"])
+def test_a_cell_does_not_begin_with_a_tab(operator: User, vehicle: Vehicle, text: str) -> None:
+    make_command(operator, vehicle, error_message=text)
+    assert as_rows(operator)[0]["error_message"] == f"'{text}"
+
+
+COMPUTED = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+HIDDEN = [
+    "a;=1",
+    "a\t+1",
+    "a\n-1",
+    "a\r\n@A1",
+    "a; =1",
+    'a;"=1"',
+    'a,";" =1',
+    '"a;""=1',
+    "a;\uff1d1",
+    ";;=1",
+]
+HIDDEN += ["\t=1", "\r=1", 'a;\xa0"" +1', "Refused;=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("text", [*HOSTILE, *HIDDEN])
+def test_nor_is_it_wherever_a_cell_may_begin(vehicle: Vehicle, text: str, delimiter: str) -> None:
+    """By the separators of other countries, in which our quotes may mean nothing."""
+    user = make_user("operator", "add_command")
+    params = {text: [text, {"a;": -1}, ";", -1]}
+    make_command(user, vehicle, error_message=text, command_params=params)
+    file = exported(user)
+    cells = [
+        cell
+        for line in csv.reader(StringIO(file, newline=""), delimiter=delimiter)
+        for cell in line
+    ]
+    assert not [cell for cell in cells if cell.strip(' \xa0"').startswith(COMPUTED)]
+    if delimiter != ",":
+        cells = [cell for line in file.splitlines() for cell in line.split(delimiter)]
+        assert not [cell for cell in cells if cell.strip(' \xa0"').startswith(COMPUTED)]
+    (found,) = csv.DictReader(StringIO(file, newline=""))
+    assert found["error_message"].replace("'", "") == text.replace("'", "")
+    assert json.loads(found["command_params"]) == params
+
+
+@pytest.mark.parametrize(
+    "text", ['a"b', "a,b", "a\nb", "a\r\nb", "é\u2028ü", "</script>", "1=1", "a;b", "a;\n"]
+)
 def test_other_texts_are_as_they_are(operator: User, vehicle: Vehicle, text: str) -> None:
     make_command(operator, vehicle, error_message=text)
     assert as_rows(operator)[0]["error_message"] == text
@@ -137,6 +187,7 @@ def test_a_file_to_keep(operator: User) -> None:
         assert response.headers["Content-Type"] == content_type
         assert response.headers["Content-Disposition"].startswith('attachment; filename="commands-')
         assert response.headers["Content-Disposition"].endswith(f'.{kind}"')
+        response.close()
 
 
 # Which commands
@@ -237,6 +288,23 @@ async def test_what_arrives_meanwhile_moves_nothing(
     assert seen == [str(command.pk) for command in reversed(made)]
 
 
+async def test_a_line_tells_of_one_instant(
+    operator: User, vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is answered after its command was read is not said beside its older status."""
+    monkeypatch.setattr(export, "MOST_EVENTS", 1)  # so that the older one waits, already read
+    await in_thread(submit, operator, vehicle)
+    running = await in_thread(claim_one)
+    await in_thread(lifecycle.respond, running, {"n": 1})
+    await in_thread(submit, operator, vehicle)
+    lines = []
+    async for part in export.file_of(Command.objects.all(), "jsonl"):
+        lines += [json.loads(line) for line in part.decode().splitlines()]
+        if len(lines) == 1:
+            await in_thread(lifecycle.respond, running, {"n": 2})
+    assert (lines[1]["status"], lines[1]["answers"]) == ("in_progress", [{"n": 1}])
+
+
 def test_a_real_server_streams_it(live: Live) -> None:
     live.follow(live.submit())
     request = f"GET {EXPORT}?format=jsonl HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
@@ -249,7 +317,58 @@ def test_a_real_server_streams_it(live: Live) -> None:
     assert "Warning" not in live.logged()
 
 
+# How many at once
+
+
+async def test_two_at_once(operator: User, vehicle: Vehicle) -> None:
+    """Two readers who are in no hurry; who is third is told to wait, until one has enough."""
+    client = await in_thread(api, operator)
+    slow: list[Any] = [await in_thread(client.get, EXPORT) for _ in range(2)]
+    reading = [aiter(response) for response in slow]
+    assert all([await anext(each) for each in reading])
+    for path in (EXPORT, f"{EXPORT}?format=jsonl"):
+        response = await in_thread(client.get, path)
+        assert (response.status_code, response.json()["code"]) == (429, "throttled")
+        assert response.json()["detail"].startswith("2 exports are being written already")
+        assert int(response.headers["Retry-After"]) > 0
+    assert await in_thread(AuditEntry.objects.count) == 2
+    await in_thread(slow[0].close)
+    await read(await in_thread(client.get, EXPORT))
+    assert [part async for part in reading[1]] == []
+    await read(await in_thread(client.get, EXPORT))
+
+
+def test_whom_nobody_answers_holds_no_place(operator: User, vehicle: Vehicle) -> None:
+    """A client that is gone before it is answered: its response is neither read nor closed."""
+    for _ in range(3):
+        assert export.file_of(Command.objects.all(), "csv").status_code == 200
+        gc.collect()
+
+
+async def test_it_is_read_beside_streams_and_workers(operator: User, vehicle: Vehicle) -> None:
+    """Whose threads are all busy here."""
+    await in_thread(submit, operator, vehicle)
+    all_of_them = settings.DATABASE_POOL_SIZE // 2
+    busy = threading.Barrier(all_of_them + 1)
+    held = [asyncio.ensure_future(in_thread(busy.wait, SECONDS)) for _ in range(all_of_them)]
+    try:
+        parts = read(export.file_of(Command.objects.all(), "jsonl"))
+        assert '"status":"pending"' in await asyncio.wait_for(parts, SECONDS / 2)
+    finally:
+        await asyncio.to_thread(busy.wait, SECONDS)
+        await asyncio.gather(*held)
+
+
 # What is kept of it
+
+
+def test_who_asks_for_the_head_alone_exports_nothing(operator: User, vehicle: Vehicle) -> None:
+    for _ in range(3):
+        response = api(operator).head(EXPORT)
+        assert (response.status_code, response.content) == (200, b"")
+        assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert response.headers["Content-Disposition"].startswith("attachment")
+    assert not AuditEntry.objects.exists()
 
 
 def test_an_export_is_audited(operator: User, vehicle: Vehicle) -> None:

@@ -324,6 +324,7 @@ def answer(user: User | None, method: str, route: str, command: Command) -> str:
     response = send(address) if method == "GET" else send(address, body or "", content_type=json)
     if user:
         User.objects.filter(pk=user.pk).update(is_active=True)
+    response.close()  # an export's place is free for the next one
     return str(response.status_code)
 
 
