@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import re
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +12,8 @@ from django.utils.cache import patch_vary_headers
 from servestatic.middleware import ServeStaticMiddleware
 
 NO_DOCUMENTS = ("text/javascript", "text/css")  # a policy is for documents: here it is weight
+GZIPPED = '-gzip"'  # how the ETag of a compressed copy ends
+REFUSES_GZIP = re.compile(r"\bgzip\s*;\s*q=0(\.0*)?\s*(,|$)", re.IGNORECASE)
 TEXT = ("text/", "application/json", "image/svg+xml")
 
 
@@ -37,14 +40,28 @@ class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]
         return response
 
     async def _answer(self, static_file: Any, request: HttpRequest) -> HttpResponseBase:
+        if request.META.get("HTTP_IF_RANGE", static_file.etag) != static_file.etag:
+            request.META.pop("HTTP_RANGE", None)  # the client has a part of something else
+        wants_gzip = _accepts_gzip(request)
+        known = request.META.get("HTTP_IF_NONE_MATCH")
+        if known and wants_gzip:
+            request.META["HTTP_IF_NONE_MATCH"] = known.replace(GZIPPED, '"')
         response: HttpResponseBase = await super().aserve(static_file, request)
-        if not _is_text(request, response):
-            return response
         patch_vary_headers(response, ["Accept-Encoding"])
-        if not re_accepts_gzip.search(request.headers.get("Accept-Encoding", "")):
+        if (
+            wants_gzip
+            and response.status_code == 304
+            and known != request.META["HTTP_IF_NONE_MATCH"]
+        ):
+            response["ETag"] = _gzipped(response)
+        if not wants_gzip or not _is_text(request, response):
             return response
         body = await self._compress(request.path_info, response)
-        about = {"Content-Encoding": "gzip", "Content-Length": str(len(body))}
+        about = {
+            "Content-Encoding": "gzip",
+            "Content-Length": str(len(body)),
+            "ETag": _gzipped(response),
+        }
         return HttpResponse(body, headers=dict(response.items()) | about)
 
     async def _compress(self, path: str, response: HttpResponseBase) -> bytes:
@@ -53,6 +70,16 @@ class StaticFiles(ServeStaticMiddleware):  # type: ignore[misc]
             body = await asyncio.to_thread(gzip.compress, await _content(response))
             self._compressed[path] = response["ETag"], body
         return body
+
+
+def _accepts_gzip(request: HttpRequest) -> bool:
+    accepted = request.headers.get("Accept-Encoding", "")
+    return bool(re_accepts_gzip.search(accepted)) and not REFUSES_GZIP.search(accepted)
+
+
+def _gzipped(response: HttpResponseBase) -> str:
+    """Of other bytes than those of the file: a part of one does not continue the other."""
+    return response["ETag"].removesuffix('"') + GZIPPED
 
 
 def _is_text(request: HttpRequest, response: HttpResponseBase) -> bool:

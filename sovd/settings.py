@@ -258,6 +258,7 @@ STATIC_URL = "static/"
 SERVESTATIC_USE_FINDERS = True  # no collectstatic step: the files are served from their apps
 SERVESTATIC_AUTOREFRESH = DEBUG
 SERVESTATIC_ALLOW_ALL_ORIGINS = False  # no other site has any business with them
+SERVESTATIC_MAX_AGE = 0  # asked for again, by ETag: no page of today runs a module of yesterday
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/accounts/login/"
 AUTHENTICATION_BACKENDS = [

@@ -35,6 +35,33 @@ def test_what_a_browser_has_is_not_sent_again(live: Live) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_a_compressed_copy_has_a_name_of_its_own(live: Live) -> None:
+    plain = get(live, f"/static/{CSS}", **{"Accept-Encoding": "identity"})
+    compressed = get(live, f"/static/{CSS}")
+    assert plain.headers["ETag"] != compressed.headers["ETag"]
+    about = {"Range": "bytes=10-19", "If-Range": compressed.headers["ETag"]}
+    for answer in (
+        plain,
+        compressed,
+        get(live, f"/static/{CSS}", **about),
+        get(live, f"/static/{CSS}", **{"If-None-Match": compressed.headers["ETag"]}),
+    ):
+        assert "Accept-Encoding" in answer.headers["Vary"]
+        assert answer.headers["Cache-Control"] == "max-age=0, public"
+    assert answer.headers["ETag"] == compressed.headers["ETag"]
+    assert get(live, f"/static/{CSS}", **about).content == plain.content
+    about["If-Range"] = plain.headers["ETag"]
+    assert get(live, f"/static/{CSS}", **about).content == plain.content[10:20]
+    other = {"If-None-Match": compressed.headers["ETag"], "Accept-Encoding": "identity"}
+    assert get(live, f"/static/{CSS}", **other).status_code == 200
+
+
+@pytest.mark.parametrize("accepted", ["gzip;q=0", "gzip; q=0.000, identity"])
+def test_who_refuses_it_gets_it_as_it_is(live: Live, accepted: str) -> None:
+    answer = get(live, f"/static/{CSS}", **{"Accept-Encoding": accepted})
+    assert "Content-Encoding" not in answer.headers
+
+
 def test_a_picture_is_left_as_it_is(live: Live) -> None:
     icon = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
     assert "Content-Encoding" not in get(live, f"/static/{icon}").headers
