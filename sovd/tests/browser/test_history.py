@@ -93,7 +93,7 @@ def test_what_is_filtered_is_exported(open_tab: Opener, tmp_path: Path) -> None:
     (formula,) = [one for one in objects if one["error_message"].startswith(FORMULA)]
     (harmless,) = [row for row in table if row["command_id"] == formula["command_id"]]
     assert harmless["error_message"] == f"'{formula['error_message']}"
-    assert actions_about("export", open_tab)[:2] == ["Export", "Export"]
+    assert actions_about("operator", open_tab)[:2] == ["Export", "Export"]
 
 
 def exported(tab: Tab, kind: str, directory: Path) -> Path:

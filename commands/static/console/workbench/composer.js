@@ -42,7 +42,7 @@ export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
     if (!type) return showErrors(["The commands are not here yet: reload the page."]);
     const request = { vehicle_id: vehicle.vehicle_id, command_name: type.name, command_params: command.values() };
     if (type.safe_to_repeat) return sendOff(request);
-    const confirmation = await confirm({ vehicle, type, params: request.command_params });
+    const confirmation = await confirm({ vehicle, type, params: request.command_params }).catch(showFailure);
     if (confirmation) await sendOff({ ...request, confirmation });
   }
 

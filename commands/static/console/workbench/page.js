@@ -1,8 +1,7 @@
 // Wires the page: what is chosen, submitted and watched, and the address that says so.
 
-import { getCommand, listCommandTypes, submitCommand } from "../api.js";
+import { ApiError, getCommand, listCommandTypes, submitCommand } from "../api.js";
 import { createComposer } from "./composer.js";
-import { createConfirm } from "./confirm.js";
 import { time } from "../dom.js";
 import { createRecent } from "./recent.js";
 import { createLive } from "./live.js";
@@ -20,11 +19,27 @@ function compose() {
   const composer = createComposer({
     form: byId("composer"),
     picker,
-    confirm: createConfirm({ dialog: byId("confirm"), onRead: recent.add }),
+    confirm,
     submit: createSubmission(submitCommand),
     onSubmitted: submitted,
   });
   prefill(picker, composer);
+}
+
+let asking = null;
+
+/** Most people never need it: its modules are fetched for the first command that is to be confirmed. */
+async function confirm(question) {
+  asking ??= import("./confirm.js").then(({ createConfirm }) =>
+    createConfirm({ dialog: byId("confirm"), onRead: recent.add }),
+  );
+  try {
+    return (await asking)(question);
+  } catch {
+    asking = null;
+    const detail = "The server cannot be reached, so nothing was sent. Check your connection.";
+    throw new ApiError({ code: "unreachable", detail });
+  }
 }
 
 async function prefill(picker, composer) {

@@ -5,6 +5,7 @@ import { arrange, element } from "../dom.js";
 import { poll } from "../poll.js";
 import { connectionBadge, knownVehicle, modelName, remember } from "../vehicle.js";
 
+const PAGE_SIZE = 25;
 const SEARCH_PAUSE_MS = 250;
 const REFRESH_MS = 15_000;
 
@@ -115,7 +116,7 @@ export function createVehiclePicker({ root, onChoose }) {
     complaint.hidden = !text;
   }
 
-  const searched = () => listVehicles({ search: search.value.trim() });
+  const searched = () => listVehicles({ search: search.value.trim(), page_size: PAGE_SIZE });
   // Beyond the first page a refresh would throw the operator back to its beginning.
   const refresh = () => extended || load(searched, { quiet: shown.length > 0 });
 
