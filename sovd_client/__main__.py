@@ -11,9 +11,12 @@ import getpass
 import os
 import sys
 
-import httpx
+try:
+    import httpx
 
-from sovd_client.client import Client, Event, Refused
+    from sovd_client.client import Client, Event, Refused
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is missing. Install it: pip install httpx websockets")
 
 
 def main() -> int:

@@ -28,6 +28,8 @@ const TILES = {
   vehicles,
 };
 
+const words = (text) => element("span", {}, text);
+
 const link = (href, ...words) => element("a", { href }, ...words);
 
 function inFlight({ pending, in_progress: running }) {
@@ -55,11 +57,11 @@ function success({ last_hour: hour }) {
   const failures = link(`/commands/?${FAILED}&submitted_after=${hour.since}`, `${whole.format(failed)} failed`);
   return {
     figure: `${tenths.format(Math.floor(hour.success_rate * 1000) / 10)} %`, // 100 % only where nothing has failed
-    detail: [`${whole.format(hour.completed)} completed`, failed ? failures : "none failed", capped(hour)],
+    detail: [words(`${whole.format(hour.completed)} completed`), failed ? failures : words("none failed"), capped(hour)],
   };
 }
 
-const capped = ({ is_capped: isCapped, submitted }) => isCapped && `of the newest ${whole.format(submitted)}`;
+const capped = ({ is_capped: isCapped, submitted }) => isCapped && words(`of the newest ${whole.format(submitted)}`);
 
 function latency({ last_hour: { median_seconds: median, p95_seconds: p95 } }) {
   if (median === null) return { figure: "–", detail: "Nothing completed in the last hour" };

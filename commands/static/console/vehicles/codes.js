@@ -11,15 +11,21 @@ let last = null;
 
 export function showCodes(troubleCodes) {
   last = troubleCodes;
-  const { control_units: ecus, stored } = troubleCodes;
+  const { control_units: ecus, stored, timeline } = troubleCodes;
   const holder = document.getElementById("codes");
-  renew(holder, ...(ecus.length ? ecus.map((ecu) => section(ecu, stored)) : [nothing()]));
+  renew(holder, ...(ecus.length ? ecus.map((ecu) => section(ecu, stored, clearedSince(ecu, timeline))) : [nothing()]));
 }
 
 const nothing = () =>
   element("p", { class: "list-message" }, "Its trouble codes were not read yet, as far as you may see.");
 
-function section(ecu, stored) {
+/** What erased codes after they were read: nobody has looked since. */
+function clearedSince({ ecu_address: address, read_at: readAt }, timeline) {
+  const isLater = ({ change, ecu_address: ecu, at }) => change === "cleared" && ecu === address && at > readAt;
+  return timeline.find(isLater);
+}
+
+function section(ecu, stored, cleared) {
   const codes = stored.filter(({ ecu_address: address }) => address === ecu.ecu_address);
   const isWhole = codes.length <= SHOWN_AT_ONCE + 1 || shownWhole.has(ecu.ecu_address);
   const list = element("ul", { class: "stored" }, (isWhole ? codes : codes.slice(0, SHOWN_AT_ONCE)).map(code));
@@ -28,9 +34,15 @@ function section(ecu, stored) {
     { class: "ecu", "data-ecu": ecu.ecu_address },
     element("h3", {}, "ECU ", element("code", {}, ecu.ecu_address)),
     element("p", { class: "muted read" }, lastRead(ecu)),
-    codes.length ? list : element("p", { class: "none" }, "No trouble codes are stored."),
+    cleared && element("p", { class: "caution" }, clearedWords(cleared)),
+    codes.length > 0 && list,
+    !codes.length && !cleared && element("p", { class: "none" }, "No trouble codes are stored."),
     !isWhole && button(`Show all ${codes.length} codes`, () => showWhole(ecu.ecu_address), { class: "quiet more" }),
   );
+}
+
+function clearedWords({ at, command_id: id }) {
+  return ["Cleared ", time(at), " by ", element("a", { href: `/commands/${id}/` }, "ClearDTC"), "; not read since."];
 }
 
 function showWhole(ecu) {
