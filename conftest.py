@@ -1,6 +1,7 @@
 """What the tests of all apps share: people, vehicles, and the public doors to the product."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,9 @@ from django.db import connection, connections
 from rest_framework.test import APIClient
 from rest_framework_simplejwt.tokens import AccessToken
 
-from commands import lifecycle
+from commands import export, lifecycle
 from commands.models import Command
+from commands.threads import EXPORTS_AT_ONCE
 from commands.worker import Worker
 from sovd.asgi import application
 from sovd.tests.live import live  # noqa: F401 - a fixture
@@ -53,6 +55,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
+
+
+@pytest.fixture(autouse=True)
+def all_export_places_are_free() -> None:
+    """A response that an earlier test did not close gives its place back with the garbage."""
+    if export._free._value < EXPORTS_AT_ONCE:
+        gc.collect()
 
 
 @pytest.fixture
