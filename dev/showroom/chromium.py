@@ -137,7 +137,7 @@ class Ear:
 
 
 class Received:
-    """What came over the wire since then, headers and all."""
+    """What came over the wire since then, headers and all; of what is asked again, the first."""
 
     def __init__(self, page: Page) -> None:
         self.sizes: dict[str, int] = {}
@@ -156,4 +156,4 @@ class Received:
 
     def _finish(self, event: dict[str, Any]) -> None:
         url = self._urls[event["requestId"]]
-        self.sizes[url] = self.sizes.get(url, 0) + int(event["encodedDataLength"])
+        self.sizes.setdefault(url, int(event["encodedDataLength"]))
