@@ -98,8 +98,8 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
             "vin",
             "command_name",
             "command_params",
-            "batch_id",
             "confirmation",
+            "batch_id",
             "status",
             "error_code",
             "error_message",
@@ -110,7 +110,7 @@ class CommandSerializer(StrictSerializer, serializers.ModelSerializer[Command]):
             "expires_at",
             "last_sequence_number",
         ]
-        read_only_fields = [*fields[:1], *fields[5:]]
+        read_only_fields = ["command_id", *fields[6:]]
 
     def validate_vehicle_id(self, value: Any) -> Vehicle:
         vehicle: Vehicle | None = Vehicle.objects.filter(pk=value).first()

@@ -3,7 +3,7 @@
 import { badge, duration, element, parameters, plain } from "./dom.js";
 import { ENDED, STATUS_WORDS } from "./words.js";
 
-export function commandLink({ command_id: id, command_name: name }) {
+function commandLink({ command_id: id, command_name: name }) {
   return element("a", { href: `/commands/${encodeURIComponent(id)}/` }, name);
 }
 
