@@ -1,4 +1,4 @@
-"""What the tests of all apps share: people, vehicles, and the public doors to the product."""
+"""Fixtures for the tests of all apps: people, vehicles, and the public doors to the product."""
 
 import asyncio
 import gc
@@ -14,21 +14,33 @@ import pytest
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission, User
-from django.core.management.color import no_style
 from django.db import connection, connections
+from django.db.models.functions import Now
+from django.test import Client
 from rest_framework.test import APIClient
-from rest_framework_simplejwt.tokens import AccessToken
 
 from commands import export, lifecycle
+from commands.accounts import kept
+from commands.accounts.tokens import AccessToken
+from commands.database.threads import EXPORTS_AT_ONCE
 from commands.models import Command
-from commands.threads import EXPORTS_AT_ONCE
-from commands.worker import Worker
+from commands.worker.worker import Worker
 from sovd.asgi import application
-from sovd.tests.live import live  # noqa: F401 - a fixture
-from vehicles.mock_vehicle import MockVehicle
+from sovd.tests.live import live, product  # noqa: F401 - fixtures
+from vehicles.connectors.base import Attempt, Connector, Probe, TargetVehicle
+from vehicles.connectors.mock import CHANGES_THE_VEHICLE, MockConnector
 from vehicles.models import ConnectionStatus, Vehicle
 
 WAIT_SECONDS = 30  # a deadline for what should come at once
+
+
+STARTS_PROCESSES = ("sovd", "sovd_client", "dev")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with files that start processes: a long one at the end would keep one core idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(STARTS_PROCESSES))
 
 
 COUNTED: list[str] = []
@@ -36,7 +48,7 @@ COUNTED: list[str] = []
 
 @pytest.fixture
 def counts() -> list[str]:
-    """What a test has counted: lines that are shown at the end of the run."""
+    """Lines of figures that tests have counted, shown at the end of the run."""
     return COUNTED
 
 
@@ -68,24 +80,49 @@ def all_export_places_are_free() -> None:
 def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Committed rows, visible to every thread, connection and process; gone after the test.
 
-    In place of pytest-django's, which makes content types and permissions anew each time: that
-    takes longer than most tests.
+    In place of pytest-django's, which makes content types and permissions anew each time, and
+    truncates: for small tables a DELETE is twenty times as fast.
     """
     with django_db_blocker.unblock():
         yield
-        connection.ops.execute_sql_flush(
-            connection.ops.sql_flush(no_style(), tables_to_empty(), allow_cascade=True)
-        )
+        empty_tables()
         connections.close_all()
 
 
+def empty_tables() -> None:
+    with connection.cursor() as cursor:
+        for statement in statements_to_empty_tables():
+            cursor.execute(statement)
+
+
 @cache
-def tables_to_empty() -> list[str]:
-    kept = {"django_content_type", "auth_permission"}
-    return sorted(set(connection.introspection.django_table_names(only_existing=True)) - kept)
+def statements_to_empty_tables() -> list[str]:
+    kept = {"django_content_type", "auth_permission", "django_migrations"}
+    tables = sorted(set(connection.introspection.django_table_names(only_existing=True)) - kept)
+    deletes = [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]  # noqa: S608
+    if connection.vendor != "postgresql":
+        return ["PRAGMA foreign_keys = OFF", *deletes, "PRAGMA foreign_keys = ON"]
+    # As a replica: without foreign keys, and without the trigger that keeps the audit.
+    return [
+        "SET session_replication_role = replica",
+        "; ".join(deletes),
+        TRUNCATE_LARGE_TABLES.format(tables=", ".join(f"'{table}'" for table in tables)),
+        "SET session_replication_role = DEFAULT",
+    ]
 
 
-hashed = cache(make_password)  # once a run: it is slow by design
+# A DELETE leaves dead rows, the size of the indexes and the planner's statistics.
+TRUNCATE_LARGE_TABLES = """
+    DO $$ DECLARE names text; BEGIN
+        SELECT string_agg(oid::regclass::text, ', ') INTO names FROM pg_class
+        WHERE oid::regclass::text IN ({tables})
+            AND (reltuples >= 0 OR pg_relation_size(oid) > 262144);
+        IF names IS NOT NULL THEN EXECUTE 'TRUNCATE ' || names || ' CASCADE'; END IF;
+    END $$
+"""
+
+
+hashed = cache(make_password)  # once a run: hashing lets go of the database connection
 
 
 def make_user(name: str, *permissions: str, **fields: Any) -> User:
@@ -97,13 +134,13 @@ def make_user(name: str, *permissions: str, **fields: Any) -> User:
 @pytest.fixture
 def operator(transactional_db: None) -> User:
     """Submits, and sees what they submitted."""
-    return make_user("operator", "add_command", is_staff=True)
+    return make_user("operator", "add_command", "view_vehicle", is_staff=True)
 
 
 @pytest.fixture
 def stranger(transactional_db: None) -> User:
     """Another operator, who must not know of the first one's commands."""
-    return make_user("stranger", "add_command", is_staff=True)
+    return make_user("stranger", "add_command", "view_vehicle", is_staff=True)
 
 
 @pytest.fixture
@@ -119,17 +156,51 @@ def vehicle(transactional_db: None) -> Vehicle:
 
 def make_vehicle(number: int = 101, **fields: Any) -> Vehicle:
     fields = {"connection_status": ConnectionStatus.CONNECTED} | fields
+    is_online = fields["connection_status"] == ConnectionStatus.CONNECTED
+    fields.setdefault("connector_settings", {"online": is_online})
     return Vehicle.objects.create(vin=f"1HGCM82623A{number:06}", make="Honda", **fields)
 
 
+def access_token(user: User) -> AccessToken:
+    """Return a token of a new login, also for tests that run on an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return AccessToken.for_user(user)
+    with ThreadPoolExecutor(1) as thread:
+        token = thread.submit(AccessToken.for_user, user).result()
+        thread.submit(connections.close_all).result()
+    return token
+
+
 def token_of(user: User) -> str:
-    return str(AccessToken.for_user(user))
+    return str(access_token(user))
 
 
 def api(user: User | None) -> APIClient:
     client = APIClient()
     if user:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {token_of(user)}")
+    return client
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Callable[[User], APIClient]:
+    """Return clients whose user and login a process knows for the rest of the test."""
+    monkeypatch.setattr(kept, "KEPT_SECONDS", 3_600.0)
+
+    def known_client(user: User) -> APIClient:
+        client = api(user)
+        assert client.get("/api/v1/command-types/").status_code == 200
+        return client
+
+    return known_client
+
+
+def browser(user: User, **options: Any) -> Client:
+    """Return a client with a session."""
+    client = Client(**options)
+    client.force_login(user)
     return client
 
 
@@ -144,7 +215,7 @@ def submit(user: User, vehicle: Vehicle, body: dict[str, Any] = ReadDTC) -> Comm
 
 
 def row(command: Command) -> Command:
-    """As it is now."""
+    """Return the command as it is now."""
     found: Command = Command.objects.get(pk=command.pk)
     return found
 
@@ -156,9 +227,33 @@ def log_of(user: User, command: Command) -> list[dict[str, Any]]:
     return frames
 
 
+class ScriptedConnector(MockConnector):
+    """A base for connectors that behave as a test says; their vehicles are always there."""
+
+    async def probe(self, vehicle: TargetVehicle, *, with_ecus: bool = False) -> Probe:
+        return Probe(vehicle.connection_status)  # type: ignore[attr-defined]
+
+
+async def announce(attempt: Attempt, command_name: str) -> None:
+    """Do what a connector does before a request that is not safe to repeat."""
+    if command_name in CHANGES_THE_VEHICLE:
+        await attempt.about_to_send()
+
+
+def worker_of(connector: Connector) -> Worker:
+    return Worker({"mock": connector})
+
+
+def mark_seen() -> None:
+    """Let the connected vehicles have just been probed."""
+    connected = Vehicle.objects.filter(connection_status=ConnectionStatus.CONNECTED)
+    connected.update(last_seen_at=Now())
+    lifecycle.mark_ready([vehicle.pk for vehicle in connected])
+
+
 async def drain(connector: Any = None) -> None:
-    """What `manage.py runworker --drain` does, on the test's own event loop."""
-    await Worker(connector or MockVehicle()).drain()
+    """Run a worker like `manage.py runworker --drain`, on the test's own event loop."""
+    await worker_of(connector or MockConnector()).drain()
 
 
 class Stream:
@@ -217,7 +312,7 @@ async def follow(
 
 
 async def read_all(command: Command, user: User, after: Any = None) -> tuple[list[Any], int]:
-    """What a subscriber receives up to the close, and the close code."""
+    """Return the frames up to the close, and the close code."""
     async with follow(command.pk, token_of(user), after) as stream:
         return await stream.rest()
 
@@ -230,8 +325,8 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 @contextmanager
-def meanwhile(after: str, deed: Callable[[], Any]) -> Iterator[None]:
-    """Somebody does this on another connection, after the first statement with `after`."""
+def meanwhile(after: str, action: Callable[[], Any]) -> Iterator[None]:
+    """Run the action on another connection, after the first statement with `after`."""
     done = False
 
     def listen(execute: Any, sql: str, *arguments: Any) -> Any:
@@ -240,7 +335,7 @@ def meanwhile(after: str, deed: Callable[[], Any]) -> Iterator[None]:
         if after in sql and not done:
             done = True
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(deed).result()
+                thread.submit(action).result()
                 thread.submit(connections.close_all).result()
         return result
 
@@ -255,6 +350,6 @@ def in_order(frames: list[dict[str, Any]]) -> list[int]:
 
 def claim_one() -> Command:
     """A claimed command whose worker then does what the test says."""
-    Vehicle.objects.seen()
+    mark_seen()
     (command,) = lifecycle.claim(1)
     return command

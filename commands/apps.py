@@ -5,6 +5,9 @@ class CommandsConfig(AppConfig):
     name = "commands"
 
     def ready(self) -> None:
-        from commands import audit, checks, metrics, scrape  # noqa: F401, PLC0415 - for what they register
+        # Imported for the receivers and checks that they register.
+        from commands import audit, checks
+        from commands.accounts import limits, tokens
+        from commands.metrics import scrape
 
-        scrape.start_afresh()
+        scrape.reset_counters()

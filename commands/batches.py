@@ -1,10 +1,11 @@
 """Batches: one command for many vehicles, as a group of ordinary commands.
 
-Each of them lives its own life in `commands/lifecycle.py`, and is claimed, streamed and swept like
-any other. What a batch adds is that they are submitted together, that those which have not ended
-are taken back together, and that this happens by itself when too many have failed.
+Each command moves on its own, by `commands/lifecycle/`, and is claimed, streamed and swept like
+any other. A batch adds three things: its commands are submitted together, the ones that have not
+ended are cancelled together, and this happens automatically when too many have failed.
 """
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Sequence
@@ -27,17 +28,16 @@ from django.db.models import (
     When,
     Window,
 )
-from django.db.models.functions import Cast, Coalesce, JSONObject, Length, Now
+from django.db.models.functions import Cast, JSONObject, Length, Now, RowNumber
 
 from commands import lifecycle
+from commands.lifecycle import insertion
 from commands.models import (
     OPEN,
     Batch,
     BatchQuerySet,
     Command,
     Event,
-    IdempotencyKey,
-    Kind,
     Status,
     StopReason,
 )
@@ -45,9 +45,10 @@ from vehicles.models import Vehicle
 
 logger = logging.getLogger(__name__)
 
-MOST_VEHICLES = 1_000
-MOST_ANSWERS = 20  # of each command on a page of results
-MOST_TEXT = 16 * 1024  # characters of them together: a page is to stay one, whatever vehicles say
+MAX_VEHICLES = 1_000
+MAX_ANSWERS = 20  # of each command on a page of results
+MAX_LATER_EVENTS = 2  # after the last response: released, and then expired or cancelled
+MAX_TEXT = 16 * 1024  # characters of the responses of one command: bounds the size of a page
 
 FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT})
 
@@ -55,13 +56,23 @@ FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT})
 # --- Submitting
 
 
-def submit(batch: Batch, vehicles: Sequence[Vehicle], key: IdempotencyKey | None = None) -> None:
-    """A new one with all of its commands, or nothing. Raises IntegrityError if another submission
-    has this key."""
+def digest_of(vehicles: Sequence[Vehicle]) -> str:
+    """Return a text that the same vehicles have in any order, and no others."""
+    ids = sorted(str(vehicle.pk) for vehicle in vehicles)
+    return hashlib.sha256(" ".join(ids).encode()).hexdigest()
+
+
+def submit(batch: Batch, vehicles: Sequence[Vehicle], expires: timedelta | None = None) -> Command:
+    """Store a new batch with all of its commands, or nothing. Return the first command."""
+    expires = expires or timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS)
     batch.vehicle_count = len(vehicles)
+    commands = [_command(batch, vehicle) for vehicle in vehicles]
     with transaction.atomic(savepoint=False):
+        batch.expires_at = insertion.start_of(batch.not_before) + expires
         batch.save(force_insert=True)
-        lifecycle.submit_many([_command(batch, vehicle) for vehicle in vehicles], key)
+        batch.expires_at = insertion.known_start(batch) + expires
+        lifecycle.submit_many(commands, expires=expires)
+    return commands[0]
 
 
 def _command(batch: Batch, vehicle: Vehicle) -> Command:
@@ -70,23 +81,27 @@ def _command(batch: Batch, vehicle: Vehicle) -> Command:
         command_name=batch.command_name,
         command_params=batch.command_params,
         submitted_by=batch.submitted_by,
+        not_before=batch.not_before,
+        priority=batch.priority,
         batch=batch,
     )
 
 
 def as_submitted(batch: Any) -> Any:
-    """What happened to it since is left out, so that a repeat reads what the first one read."""
-    batch.stopped_at, batch.stop_reason, batch.ended_at = None, "", None
+    """Return a new batch with its counts: all commands are pending. Needs no query."""
+    batch.ended_at = None
     batch.counts = dict.fromkeys(Status, 0) | {Status.PENDING: batch.vehicle_count}
     return batch
 
 
-# --- How it stands
+# --- Counts and results
 
 
 def with_counts(batches: BatchQuerySet) -> Any:
-    """Each with `counts`, how many of its commands have which status, and with `ended_at`, when
-    the last of them ended, once none is open. All of it is read from one index."""
+    """Annotate `counts`, the number of commands by status, and `ended_at`.
+
+    `ended_at` is the end of the last command, or None while one is open. One index has all of it.
+    """
     counts = {status: Count("status", filter=Q(status=status)) for status in Status}
     commands = Command.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
     rows = commands.annotate(counts=JSONObject(**counts)).values("counts")
@@ -102,58 +117,53 @@ def has_ended(counts: dict[str, int]) -> bool:
 
 
 def results(batch: Batch, vehicles: Sequence[Vehicle]) -> list[Any]:
-    """The commands of these vehicles, each with its `answers` and how many were left off."""
-    claims = Event.objects.filter(
-        command=OuterRef("pk"), kind=Kind.STATUS, payload__status=Status.IN_PROGRESS
-    ).order_by("-sequence_number")
+    """Return the commands of these vehicles, with `answers` and the number that was left off."""
     commands: Any = (
         Command.objects.filter(batch=batch, vehicle__in=vehicles)
-        .annotate(claimed=Coalesce(Subquery(claims.values("sequence_number")[:1]), 0))
         .select_related("vehicle", "submitted_by")
         .order_by("vehicle__vin")
     )
     found = {command.pk: command for command in commands}
     for command in found.values():
         command.answers, command.answers_left_off = [], 0
-    for command_id, *event in _latest_events(list(found)):
-        _add_answer(found[command_id], *event)
+    for command_id, count, payload in _latest_responses(list(found)):
+        command = found[command_id]
+        command.answers += [payload["response"]] if payload else []
+        command.answers_left_off = count - len(command.answers)
     return list(found.values())
 
 
-def _latest_events(commands: list[uuid.UUID]) -> Any:
-    """With the payloads that fit, the last ones first. At most two events follow the last answer:
-    given back, and then expired or cancelled."""
-    since = F("command__last_sequence_number") - MOST_ANSWERS - 2
-    size = Case(
-        When(kind=Kind.RESPONSE, length__lte=MOST_TEXT, then="length"), default=0
-    )  # of those that may be shown
-    until_then = Window(Sum(size), partition_by="command", order_by="-sequence_number")
-    fits = Q(length__lte=MOST_TEXT, together__lte=MOST_TEXT)
+def _latest_responses(commands: list[uuid.UUID]) -> Any:
+    """Return the last responses of each command: its count so far, and the payload if it fits."""
+    since = F("command__last_sequence_number") - MAX_ANSWERS - MAX_LATER_EVENTS
+    size = Case(When(length__lte=MAX_TEXT, then="length"), default=0)
+    together = Window(Sum(size), partition_by="command", order_by="-sequence_number")
+    place = Window(RowNumber(), partition_by="command", order_by="-sequence_number")
     return (
         Event.objects.filter(command__in=commands, sequence_number__gt=since)
-        .alias(length=Length(Cast("payload", TextField())))
-        .alias(together=until_then)
-        .annotate(short=Case(When(Q(kind=Kind.STATUS) | fits, then="payload")))
+        .current_responses()
+        .alias(length=Length(Cast("payload", TextField())), together=together, place=place)
+        .annotate(
+            count=F("sequence_number") - F("command__claim_sequence_number"),
+            short=Case(
+                When(
+                    length__lte=MAX_TEXT,
+                    together__lte=MAX_TEXT,
+                    place__lte=MAX_ANSWERS,
+                    then="payload",
+                )
+            ),
+        )
         .order_by("command", "sequence_number")
-        .values_list("command", "sequence_number", "kind", "short")
+        .values_list("command", "count", "short")
     )
-
-
-def _add_answer(command: Any, number: int, kind: str, payload: dict[str, Any] | None) -> None:
-    """Those that count follow the last claim without a gap."""
-    if kind == Kind.STATUS and payload == {"status": Status.IN_PROGRESS}:
-        command.claimed, command.answers, command.answers_left_off = number, [], 0
-    elif kind == Kind.RESPONSE:
-        shown = [payload["response"]] if payload else []
-        command.answers = [*command.answers, *shown][-MOST_ANSWERS:]
-        command.answers_left_off = number - command.claimed - len(command.answers)
 
 
 # --- Stopping
 
 
 def cancel(batch: Batch) -> None:
-    """Cancel what is pending and ask what is running to stop. Raises AlreadyEnded."""
+    """Cancel the pending commands and ask the running ones to stop. Raise AlreadyEnded."""
     with transaction.atomic():
         _mark_stopped(batch.pk, StopReason.CANCELLED)
         if not any(lifecycle.cancel_many(batch.commands.all())):
@@ -161,14 +171,14 @@ def cancel(batch: Batch) -> None:
 
 
 def stop_if_failing(batch_id: uuid.UUID) -> None:
-    """If more of it failed than it allows. Of two who find that at once, one stops it."""
+    """Stop a batch with too many failures. If two workers find that at once, one stops it."""
     if _failing().filter(pk=batch_id).exists():
         _stop(batch_id)
 
 
 def sweep() -> None:
-    """Stop what a worker should have stopped that was lost just then."""
-    lately = _failing().filter(submitted_at__gt=Now() - _longest_life())
+    """Stop the failing batches that a worker did not stop, because it was lost just then."""
+    lately = _failing().filter(_may_have_just_failed())
     for batch_id in lately.values_list("pk", flat=True):
         _stop(batch_id)
 
@@ -183,10 +193,16 @@ def _failing() -> Any:
     )
 
 
-def _longest_life() -> timedelta:
-    """Nothing is claimed after it expired, and nothing runs length than a lost worker's last."""
-    last_run = settings.COMMAND_TIMEOUT_SECONDS + 2 * settings.COMMAND_LEASE_SECONDS
-    return timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS + last_run)
+def _may_have_just_failed() -> Q:
+    """Return the condition that a command of the batch may have been open until lately.
+
+    It cannot be claimed after it expires, nor run longer than one lost worker's lease, one timeout
+    and one reading back.
+    """
+    last_run = settings.COMMAND_TIMEOUT_SECONDS + settings.READ_BACK_SECONDS
+    since = Now() - timedelta(seconds=last_run + 2 * settings.COMMAND_LEASE_SECONDS)
+    of_old = since - timedelta(seconds=settings.COMMAND_EXPIRES_SECONDS)
+    return Q(expires_at__gt=since) | Q(expires_at=None, submitted_at__gt=of_old)
 
 
 def _stop(batch_id: uuid.UUID) -> None:

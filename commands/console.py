@@ -1,19 +1,20 @@
-"""The console's pages: shells, which their modules fill from the API.
+"""The console's pages: empty shells, which their JavaScript modules fill from the API.
 
-What a page is about must be there for whoever asks; what one may not see is a 404.
+A page about one row is a 404 if the row does not exist, or if the user may not see it.
 """
 
 from typing import Any
 
-from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
-from commands.batches import MOST_VEHICLES
+from commands.batches import MAX_VEHICLES
+from commands.campaigns.windows import DAYS
 from commands.catalogue import COMMAND_TYPES
-from commands.models import Batch, Command, Status
+from commands.models import Batch, Campaign, CampaignState, Command, Status
 from commands.search import uuid_of
 from vehicles.models import Vehicle
 
@@ -23,7 +24,7 @@ class Page(LoginRequiredMixin, TemplateView):
 
 
 class PageAbout(Page):
-    """Its address names one row of `rows()`."""
+    """Page about one row of `rows()`, which its address names."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         if not self.rows().filter(pk=kwargs["pk"]).exists():
@@ -39,20 +40,32 @@ class DashboardPage(Page):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if command_id := uuid_of(request.GET.get("command", "")):
-            return redirect("command", pk=command_id)  # as links to commands were once
+            return redirect("command", pk=command_id)  # links of earlier versions
         return super().get(request, *args, **kwargs)
 
 
-class VehiclesPage(Page):
+class VehiclesPage(PermissionRequiredMixin, Page):
     template_name = "console/vehicles.html"
+    permission_required = "vehicles.view_vehicle"
 
 
-class VehiclePage(PageAbout):
+class VehiclePage(PermissionRequiredMixin, PageAbout):
     template_name = "console/vehicle.html"
+    permission_required: str | list[str] = "vehicles.view_vehicle"
 
     def rows(self) -> QuerySet[Any]:
         vehicles: QuerySet[Any] = Vehicle.objects.all()
         return vehicles
+
+
+class NewVehiclePage(PermissionRequiredMixin, Page):
+    template_name = "console/vehicle_form.html"
+    permission_required = ["vehicles.view_vehicle", "vehicles.add_vehicle"]
+
+
+class EditVehiclePage(VehiclePage):
+    template_name = "console/vehicle_form.html"
+    permission_required = ["vehicles.view_vehicle", "vehicles.change_vehicle"]
 
 
 class CommandsPage(Page):
@@ -78,7 +91,7 @@ class BatchesPage(Page):
 
 class NewBatchPage(Page):
     template_name = "console/new_batch.html"
-    extra_context = {"most_vehicles": MOST_VEHICLES}
+    extra_context = {"max_vehicles": MAX_VEHICLES}
 
 
 class BatchPage(PageAbout):
@@ -88,3 +101,22 @@ class BatchPage(PageAbout):
     def rows(self) -> QuerySet[Any]:
         batches: QuerySet[Any] = Batch.objects.visible_to(self.request.user)
         return batches
+
+
+class CampaignsPage(Page):
+    template_name = "console/campaigns.html"
+    extra_context = {"states": CampaignState.choices}
+
+
+class NewCampaignPage(Page):
+    template_name = "console/new_campaign.html"
+    extra_context = {"days": [(day, day.title()) for day in DAYS]}
+
+
+class CampaignPage(PageAbout):
+    template_name = "console/campaign.html"
+    extra_context = {"statuses": Status.choices}
+
+    def rows(self) -> QuerySet[Any]:
+        campaigns: QuerySet[Any] = Campaign.objects.visible_to(self.request.user)
+        return campaigns

@@ -1,8 +1,9 @@
-"""The protocol, written once: what a subscriber receives, and what rings between processes.
+"""The frames of the protocol, and the messages between processes that carry them.
 
-The frames go to WebSocket clients and REST alike. The group message carries a frame's text from
-the process that appended an event to those with subscribers. It is a doorbell: the event log is
-the truth, so a message may be lost, doubled or late without harm.
+WebSocket clients and REST get the same frames. A group message carries the text of a frame from the
+process that appended the event to the processes with subscribers. It is a hint: the event log is
+the truth, so a message may be lost, doubled or late without harm. Close codes and their reasons are
+in `commands/stream/protocol.py`.
 """
 
 import json
@@ -10,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 from uuid import UUID
 
 from django.utils import timezone
@@ -39,7 +40,7 @@ class ResponseFrame(Frame):
 
 
 class ErrorFrame(Frame):
-    """With sequence number 0 and without `status`: about the socket, no part of the log."""
+    """Error frame. With sequence number 0 and without `status` it is about the socket alone."""
 
     error_code: str
     error_message: str
@@ -47,7 +48,7 @@ class ErrorFrame(Frame):
 
 
 class CommandEvent(TypedDict):
-    """The message to the group `response_<command_id>`."""
+    """Message to the group `response_<command_id>`."""
 
     type: Literal["command.event"]
     command_id: str
@@ -86,28 +87,35 @@ def iso(instant: datetime) -> str:
 
 
 def read_after(text: str) -> int:
-    """The sequence number after which a client wants to go on. Raises ValueError."""
+    """Return the sequence number in `after=N`. Raise ValueError."""
     if not re.fullmatch("[0-9]{1,10}", text) or int(text) > MAX_SEQUENCE_NUMBER:
         raise ValueError(f"not a sequence number: {text[:40]!r}")
     return int(text)
 
 
-# --- The payload of each kind, as it is stored
+# --- The stored payload of each kind
 
 
-def status(status: Status) -> tuple[Kind, dict[str, Any]]:
-    return Kind.STATUS, {"status": status}
+class Entry(NamedTuple):
+    """Content of an event, before it has a command and a number."""
+
+    kind: Kind
+    payload: dict[str, Any]
 
 
-def response(response: dict[str, Any], is_final: bool) -> tuple[Kind, dict[str, Any]]:
-    return Kind.RESPONSE, {"response": response, "is_final": is_final}
+def status(status: Status) -> Entry:
+    return Entry(Kind.STATUS, {"status": status})
 
 
-def error(status: Status, code: str, message: str) -> tuple[Kind, dict[str, Any]]:
-    return Kind.ERROR, {"error_code": code, "error_message": message, "status": status}
+def response(response: dict[str, Any], is_final: bool) -> Entry:
+    return Entry(Kind.RESPONSE, {"response": response, "is_final": is_final})
 
 
-# --- The doorbell's message
+def error(status: Status, code: str, message: str) -> Entry:
+    return Entry(Kind.ERROR, {"error_code": code, "error_message": message, "status": status})
+
+
+# --- The group message
 
 
 def group_of(command_id: UUID | str) -> str:
@@ -125,7 +133,7 @@ def message_of(event: Event) -> CommandEvent:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a command's log on its way to a socket: encoded once, sent to many."""
+    """Event on its way to the sockets: encoded once, sent to many."""
 
     sequence_number: int
     text: str
@@ -139,7 +147,10 @@ def line_of(event: Event) -> Line:
 
 
 def read_message(message: Mapping[str, Any]) -> tuple[UUID, Line]:
-    """Raises ValueError, KeyError or TypeError for what is no `CommandEvent`."""
+    """Return the command and the line of a command event.
+
+    Raise ValueError, KeyError or TypeError for any other message.
+    """
     frame = json.loads(message["frame"])
     number = message["sequence_number"]
     same = (frame["command_id"], frame["sequence_number"]) == (message["command_id"], number)

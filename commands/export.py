@@ -1,7 +1,8 @@
-"""Commands as a file: CSV for spreadsheets, JSON Lines for programs. As many as EXPORT_ROWS.
+"""Export of commands as a file: CSV for spreadsheets (one row per command, or per trouble code),
+JSON Lines for programs.
 
-Written while it is read, from the newest to the oldest, in pages that begin where the last one
-ended: however much it is, a page is all that is held, and what arrives meanwhile moves nothing.
+The file is sent while it is read, from the newest command to the oldest, by keyset pages: only one
+page is in memory, and commands that arrive meanwhile shift no row. EXPORT_ROWS is the limit.
 """
 
 import csv
@@ -9,7 +10,7 @@ import json
 import re
 import weakref
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from io import StringIO
 from threading import BoundedSemaphore
 from typing import Any, cast
@@ -19,14 +20,15 @@ from django.conf import settings
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
+from commands import evidence
+from commands.database.keyset import beyond
+from commands.database.threads import EXPORTS_AT_ONCE, in_export_thread
 from commands.events import iso
-from commands.models import Command, CommandQuerySet, Event, Kind, Status
-from commands.threads import EXPORTS_AT_ONCE, in_export_thread
-from sovd.pagination import beyond
+from commands.models import Command, CommandQuerySet, Event, Status
 
 PAGE = 200  # commands
 ORDER = ["-submitted_at", "-command_id"]
-MOST_EVENTS = 2_000  # whose answers are held at once, but for one command that has more
+MAX_EVENTS = 2_000  # in memory at once, except for a single command that has more
 
 COLUMNS = [
     "command_id",
@@ -41,34 +43,47 @@ COLUMNS = [
     "submitted_at",
     "started_at",
     "completed_at",
-    "seconds",  # from its submission to its end
-    "answers",  # those that count
+    "seconds",  # from submission to end
+    "answers",  # the responses since the last claim
 ]
 
-# Where a spreadsheet could find something to compute. In many countries it takes semicolons for
-# what separates cells, and whatever quotes stand around them for text.
+CODE_COLUMNS = [
+    "vin",
+    "ecu_address",
+    "dtc_code",
+    "description",
+    "status",
+    "confirmed",
+    "read_at",
+    "command_id",
+    "batch_id",
+    "submitted_by",
+]
+
+# Three places where a spreadsheet may begin to compute: a leading tab or carriage return, the
+# beginning of a cell, and the text after a separator (in many countries the semicolon). Blanks and
+# quotes before the sign do not count. A match is empty: an apostrophe is put there.
 FORMULA = re.compile(
     r"""^(?=[\t\r])|(?:^|(?<=[;\t\r\n]))(?=(?:[^\S\t\r\n]|")*[=+\-@\uff1d\uff0b\uff0d\uff20])"""
 )
 
 Row = dict[str, Any]
-Answers = dict[UUID, list[Any]]
+Responses = defaultdict[UUID, list[Any]]
 
 
 class TooMany(Exception):
     def __init__(self) -> None:
         super().__init__(
-            f"More than {settings.EXPORT_ROWS} commands are chosen, which is the most that one "
-            "export holds. Narrow the filters, for example to a shorter time."
+            f"More than {settings.EXPORT_ROWS} commands are chosen, which is the limit of one "
+            "export. Narrow the filters, for example to a shorter time."
         )
 
 
 class Busy(Exception):
-    wait = 10  # seconds
-
     def __init__(self) -> None:
         super().__init__(
-            f"{EXPORTS_AT_ONCE} exports are being written already, which are all that are at once."
+            f"{EXPORTS_AT_ONCE} exports are already running, which is the limit. "
+            "Try again in 10 seconds."
         )
 
 
@@ -76,7 +91,7 @@ _free = BoundedSemaphore(EXPORTS_AT_ONCE)
 
 
 def count(commands: CommandQuerySet) -> int:
-    """How many there are to export. Raises TooMany."""
+    """Return the number of commands to export. Raise TooMany."""
     found = commands.order_by()[: settings.EXPORT_ROWS + 1].count()
     if found > settings.EXPORT_ROWS:
         raise TooMany
@@ -84,34 +99,37 @@ def count(commands: CommandQuerySet) -> int:
 
 
 def file_of(commands: CommandQuerySet, kind: str) -> StreamingHttpResponse:
-    """For an ASGI server: it reads the pages off the event loop. Raises Busy."""
+    """Return a streaming response for ASGI, which reads the pages in threads. Raise Busy."""
     if not _free.acquire(blocking=False):
         raise Busy
-    _, head, lines = KINDS[kind]
-    response: Any = StreamingHttpResponse(_written(commands, head, lines), headers=headers_of(kind))
-    # Also of a client that was gone before it was answered, whose response nobody closes.
+    response: Any = StreamingHttpResponse(_written(commands, kind), headers=headers_of(kind))
+    # A finalizer, since nobody closes the response for a client that is gone already.
     release = weakref.finalize(response, _free.release)
     response._resource_closers.append(release)
     return cast(StreamingHttpResponse, response)
 
 
 def headers_of(kind: str) -> dict[str, str]:
-    name = f"commands-{timezone.now():%Y%m%d-%H%M%S}.{kind}"
     content_type, *_ = KINDS[kind]
+    start, ending = ("trouble-codes", "csv") if kind == CODES else ("commands", kind)
+    name = f"{start}-{timezone.now():%Y%m%d-%H%M%S}.{ending}"
     return {
         "Content-Type": content_type,
         "Content-Disposition": f'attachment; filename="{name}"',
     }
 
 
-async def _written(
-    commands: CommandQuerySet, head: str, lines: Callable[[list[Row]], str]
-) -> AsyncIterator[str]:
+async def _written(commands: CommandQuerySet, kind: str) -> AsyncIterator[str]:
+    _, head, lines = KINDS[kind]
     yield head
     last = None
     while page := await in_export_thread(_page, commands, last):
         for part in _parts(page):
-            yield lines(await in_export_thread(_rows, part))
+            rows = await in_export_thread(_rows, part)
+            if kind == WITH_EVIDENCE:
+                kept = await in_export_thread(evidence.of_commands, part)
+                rows = [row | kept[UUID(row["command_id"])] for row in rows]
+            yield lines(rows)
         last = page[-1]
 
 
@@ -127,7 +145,7 @@ def _parts(page: list[Command]) -> Iterator[list[Command]]:
     events = 0
     for command in page:
         events += command.last_sequence_number
-        if part and events > MOST_EVENTS:
+        if part and events > MAX_EVENTS:
             yield part
             part, events = [], command.last_sequence_number
         part.append(command)
@@ -135,18 +153,14 @@ def _parts(page: list[Command]) -> Iterator[list[Command]]:
 
 
 def _rows(commands: list[Command]) -> list[Row]:
-    """Without what happened since they were read: a line tells of one instant."""
-    answers: Answers = defaultdict(list)
+    """Return one row for each command, without events that are newer than its status."""
+    responses: Responses = defaultdict(list)
     known = {command.pk: command.last_sequence_number for command in commands}
-    log = Event.objects.filter(command__in=commands).exclude(kind=Kind.ERROR)
+    log = Event.objects.filter(command__in=commands).current_responses()
     for event in log.order_by("command", "sequence_number"):
-        if event.sequence_number > known[event.command_id]:
-            continue
-        if event.kind == Kind.RESPONSE:
-            answers[event.command_id].append(event.payload["response"])
-        elif event.payload["status"] == Status.IN_PROGRESS:  # those before it do not count
-            answers[event.command_id] = []
-    return [_row(command, answers[command.pk]) for command in commands]
+        if event.sequence_number <= known[event.command_id]:
+            responses[event.command_id].append(event.payload["response"])
+    return [_row(command, responses[command.pk]) for command in commands]
 
 
 def _row(command: Command, answers: list[Any]) -> Row:
@@ -169,17 +183,40 @@ def _row(command: Command, answers: list[Any]) -> Row:
     }
 
 
-def _as_csv(rows: list[Row]) -> str:
+def _as_csv(rows: list[Row], columns: Sequence[str] = COLUMNS) -> str:
     text = StringIO()
-    csv.writer(text).writerows([_cell(row[column]) for column in COLUMNS] for row in rows)
+    csv.writer(text).writerows([_cell(row[column]) for column in columns] for row in rows)
     return text.getvalue()
+
+
+def _codes_as_csv(rows: list[Row]) -> str:
+    return _as_csv([code for row in rows for code in _codes_of(row)], CODE_COLUMNS)
+
+
+def _codes_of(row: Row) -> Iterator[Row]:
+    """Yield a row for each trouble code in the responses of a completed command."""
+    if row["status"] != Status.COMPLETED:
+        return
+    for answer in row["answers"]:
+        of_ecu = answer.get("dtcs") if answer.get("type") == "ecu" else None
+        codes = of_ecu if isinstance(of_ecu, list) else [answer]
+        for code in codes:
+            if isinstance(code, dict) and "dtcCode" in code and code.get("type", "dtc") == "dtc":
+                yield row | {
+                    "ecu_address": code.get("ecuAddress") or answer.get("ecuAddress"),
+                    "dtc_code": code["dtcCode"],
+                    "description": code.get("description"),
+                    "status": code.get("status"),
+                    "confirmed": code.get("confirmed"),
+                    "read_at": row["completed_at"],
+                }
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
         return FORMULA.sub("'", value)
     if isinstance(value, dict | list):
-        return _json(value).replace(";", r"\u003b")  # it stands in strings only: the same JSON
+        return _json(value).replace(";", r"\u003b")  # semicolons are in strings only: same JSON
     return value
 
 
@@ -191,11 +228,15 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-KINDS = {
-    "csv": (
-        "text/csv; charset=utf-8",
-        _as_csv([dict(zip(COLUMNS, COLUMNS, strict=True))]),
-        _as_csv,
-    ),
+def _head(columns: Sequence[str]) -> str:
+    return _as_csv([dict(zip(columns, columns, strict=True))], columns)
+
+
+WITH_EVIDENCE = "jsonl"
+CODES = "codes"
+CSV = "text/csv; charset=utf-8"
+KINDS: dict[str, tuple[str, str, Callable[[list[Row]], str]]] = {
+    "csv": (CSV, _head(COLUMNS), _as_csv),
+    CODES: (CSV, _head(CODE_COLUMNS), _codes_as_csv),
     "jsonl": ("application/jsonl", "", _as_json_lines),
 }

@@ -1,4 +1,4 @@
-"""`make lint` asks whether a known vulnerability is in what we have locked; offline it says so."""
+"""`make lint`: look up known vulnerabilities of the locked packages; offline, say so."""
 
 import json
 import subprocess
@@ -23,10 +23,8 @@ def main() -> int:
         return 0
     found = [(package, flaw) for package in packages for flaw in package.get("vulns", [])]
     for package, flaw in found:
-        mended = ", ".join(flaw["fix_versions"]) or "none yet"
-        print(
-            f"pip-audit: {package['name']} {package['version']}: {flaw['id']}, mended in {mended}"
-        )
+        fixed = ", ".join(flaw["fix_versions"]) or "none yet"
+        print(f"pip-audit: {package['name']} {package['version']}: {flaw['id']}, fixed in {fixed}")
     print(f"pip-audit: {len(packages)} packages, {len(found)} known vulnerabilities")
     return 1 if found else 0
 

@@ -1,4 +1,4 @@
-"""`make lock` writes docs/licences.md: under which licence is what the product runs on."""
+"""`make lock`: write docs/licences.md, the licences of the packages that the product needs."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from pathlib import Path
 LOCK = Path(__file__).parent.parent / "requirements.txt"
 HEAD = """# Licences
 
-Of the packages in `requirements.txt`, as they say themselves. Written by `make lock`.
+The licences of the packages in `requirements.txt`, by their own metadata. Written by `make lock`.
 
 | package | licence |
 |---|---|
@@ -17,7 +17,7 @@ Of the packages in `requirements.txt`, as they say themselves. Written by `make 
 
 
 def locked() -> Iterator[Distribution]:
-    """Those of every platform: what the lock has once, and only `; if …`, is for some."""
+    """Yield the packages of every platform, and not those with `; if …` for some of them."""
     lines = re.findall("^([a-z0-9-]+)==([^\n]+)", LOCK.read_text(), re.MULTILINE)
     number = Counter(name for name, _ in lines)
     for name in sorted({name for name, version in lines if ";" not in version or number[name] > 1}):
@@ -25,7 +25,7 @@ def locked() -> Iterator[Distribution]:
 
 
 def licence(package: Distribution) -> str:
-    """By the first of the three places where packages say it."""
+    """Return the licence from the first of three places in the metadata."""
     about = package.metadata
     classifiers = [text.split(" :: ") for text in about.get_all("Classifier") or []]
     names = [parts[-1] for parts in classifiers if parts[0] == "License"]

@@ -1,6 +1,8 @@
-"""`make page-weight`: how fast and how heavy each page is with an empty cache, and whether a stream
-of a thousand answers stays smooth. FCP is the first contentful paint, the median of three visits;
-a long task is one that holds the page up for more than 50 ms."""
+"""`make page-weight`: measure each page with an empty cache, and a stream of a thousand responses.
+
+FCP is the first contentful paint, the median of three visits; a long task is one that blocks the
+page for more than 50 ms.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +12,12 @@ from typing import NamedTuple
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import WebSocket
 
-from dev.showroom.chromium import Received
-from dev.showroom.pages import PAGES, Page
-from dev.showroom.visit import Visit, visit
+from dev.demo_site.browser import DemoBrowser, browse
+from dev.demo_site.chromium import Received
+from dev.demo_site.pages import PAGES, Page
 
 VISITS = 3
-SETTLE_MS = 1000  # what the last answers still cause
+SETTLE_MS = 1000  # for what the last responses still cause
 
 WATCH = """
 window.longTasks = [];
@@ -38,35 +40,35 @@ class Weight(NamedTuple):
 
 def main() -> None:
     print(f"{'page':24} {'FCP ms':>7} {'bytes':>9} {'requests':>9} {'long tasks ms':>13}")
-    with visit() as visiting:
+    with browse() as browser:
         for page in PAGES:
-            print(f"{page.name:24} {weigh(visiting, page)}", flush=True)
-        print(f"{'1,000 answers, live':24} {weigh_stream(visiting)}", flush=True)
+            print(f"{page.name:24} {weigh(browser, page)}", flush=True)
+        print(f"{'1,000 responses, live':24} {weigh_stream(browser)}", flush=True)
 
 
-def weigh(visiting: Visit, page: Page) -> Weight:
-    weights = [weigh_once(visiting, page) for _ in range(VISITS)]
+def weigh(browser: DemoBrowser, page: Page) -> Weight:
+    weights = [weigh_once(browser, page) for _ in range(VISITS)]
     return weights[-1]._replace(paint_ms=median(weight.paint_ms for weight in weights))
 
 
-def weigh_once(visiting: Visit, page: Page) -> Weight:
-    with watched(visiting, page) as tab:
+def weigh_once(browser: DemoBrowser, page: Page) -> Weight:
+    with watched(browser, page) as tab:
         return tab.weight()
 
 
-def weigh_stream(visiting: Visit) -> Weight:
+def weigh_stream(browser: DemoBrowser) -> Weight:
     (pending,) = [page for page in PAGES if page.name == "command-pending"]
-    with watched(visiting, pending) as tab:
-        visiting.site.do("pour", visiting.site.ids["pending"])
+    with watched(browser, pending) as tab:
+        browser.site.send_responses(browser.site.ids["pending"]).wait()
         tab.wait_for_the_end_of_the_stream()
         return tab.weight()
 
 
 @contextmanager
-def watched(visiting: Visit, page: Page) -> Iterator["WatchedTab"]:
-    with visiting.tab(page.who) as tab:
+def watched(browser: DemoBrowser, page: Page) -> Iterator["WatchedTab"]:
+    with browser.tab(page.username) as tab:
         watching = WatchedTab(tab)
-        visiting.show(tab, page)
+        browser.show(tab, page)
         yield watching
 
 
@@ -76,9 +78,9 @@ class WatchedTab:
         self._received = Received(tab)
         self._sockets: list[WebSocket] = []
         tab.add_init_script(WATCH)
-        tab.on("websocket", self._hear)
+        tab.on("websocket", self._add_socket)
 
-    def _hear(self, socket: WebSocket) -> None:
+    def _add_socket(self, socket: WebSocket) -> None:
         self._sockets.append(socket)
 
     def wait_for_the_end_of_the_stream(self) -> None:

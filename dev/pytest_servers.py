@@ -1,8 +1,11 @@
-"""pytest plugin: gives the tests their Postgres and Valkey before Django reads its settings.
+"""Plugin of pytest: start Postgres and Valkey before Django reads its settings.
+
+With `-n 2` (pytest-xdist) each process of tests has servers of its own.
 
 DATABASE_URL and REDIS_URL in the environment are used as they are; `--embedded` starts nothing.
 """
 
+import argparse
 import contextlib
 import os
 import secrets
@@ -38,13 +41,18 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     early_config.add_cleanup(stack.close)
     os.environ |= environment(stack.enter_context(scratch_directory()))
     options = early_config.known_args_namespace
-    if options.embedded or options.help or options.version:
+    if options.embedded or options.help or options.version or shares_out(options):
         early_config.stash[HEADER] = embedded()
         return
     try:
         early_config.stash[HEADER] = production(stack)
     except ServerError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def shares_out(options: argparse.Namespace) -> bool:
+    """Whether other processes (`-n 2`) run the tests, each of which starts servers of its own."""
+    return bool(getattr(options, "numprocesses", None)) and "PYTEST_XDIST_WORKER" not in os.environ
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -59,6 +67,7 @@ def environment(scratch: Path) -> dict[str, str]:
         "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
         "DEBUG": "",
         "SOVD_VAR_DIR": str(scratch),
+        "STATIC_ROOT": str(scratch / "static"),
         "PROMETHEUS_MULTIPROC_DIR": str(metrics),
         "MOCK_VEHICLE_LATENCY_SECONDS": "0",
         "THROTTLE_LOGIN": "",

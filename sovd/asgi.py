@@ -4,46 +4,54 @@ import os
 from typing import Any
 
 import django
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpResponseBadRequest
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sovd.settings")
 django.setup(set_prefix=False)
 
-from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from daphne.access import AccessLogGenerator  # noqa: E402
-from django.urls import path, re_path  # noqa: E402
+from channels.routing import URLRouter
+from django.conf import settings
+from django.urls import path, re_path
 
-from commands import metrics_port, scrape  # noqa: E402
-from commands.doorbell import bell  # noqa: E402
-from commands.stream.consumer import NoSuchStream, ResponseConsumer  # noqa: E402
-from sovd import logs, server, start  # noqa: E402, F401 - `server` makes daphne stricter
+from commands.accounts import kept, startup
+from commands.metrics import exporter, scrape
+from commands.notifications import publisher
+from commands.stream.consumer import NoSuchStream, ResponseConsumer
+from sovd import databases
+from sovd.handlers import AsyncHandler, ThreadHandler
+from sovd.health import PROBES
+from sovd.proxies import normalized
+from sovd.static_files import serve_before
 
-if start.is_server():
-    start.refuse_unsafe()
+if startup.is_server():
+    databases.limit_statements(settings.DATABASES["default"], settings.STATEMENT_SECONDS)
+    startup.refuse_unsafe()
 
-
-class Handler(ASGIHandler):
-    def create_request(self, scope: Any, body_file: Any) -> Any:
-        """Django lets a `Content-Type` with a charset that cannot be looked up be a 500."""
-        try:
-            return super().create_request(scope, body_file)
-        except ValueError:
-            return None, HttpResponseBadRequest()
-
+# Below this address a view may be asynchronous and wait for long: it keeps no thread meanwhile, but
+# passes the middlewares in a thread each. All other views, and the middlewares before them, run in
+# one of few threads. A StreamingHttpResponse of an asynchronous iterator, such as an event stream,
+# keeps no thread in either case.
+WAITING = "/sovd/"
 
 websocket_urlpatterns = [
     path("ws/responses/<str:command_id>", ResponseConsumer.as_asgi()),
     path("ws/responses/<str:command_id>/", ResponseConsumer.as_asgi()),
     re_path("", NoSuchStream.as_asgi()),
 ]
-_router = ProtocolTypeRouter({"http": Handler(), "websocket": URLRouter(websocket_urlpatterns)})
+_in_threads, _waiting = ThreadHandler(), AsyncHandler()
 
 
-AccessLogGenerator.write_entry = logs.write_access_entry
-metrics_port.serve("WEB_METRICS_PORT", scrape.page)
+async def _page(scope: Any, receive: Any, send: Any) -> None:
+    is_waiting = scope["path"] in PROBES or scope["path"].startswith(WAITING)
+    await (_waiting if is_waiting else _in_threads)(scope, receive, send)
+
+
+_BY_TYPE = {"http": serve_before(_page), "websocket": URLRouter(websocket_urlpatterns)}
+
+exporter.serve("WEB_METRICS_PORT", scrape.page)
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    bell.attach()
-    await _router(scope, receive, send)
+    publisher.attach()
+    kept.Watch.start()
+    scope = normalized(scope)  # one name: a stream would keep the other in memory
+    await _BY_TYPE[scope["type"]](scope, receive, send)

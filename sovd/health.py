@@ -1,50 +1,59 @@
-"""What machines ask a web process: is it alive, is it ready, how does it do."""
+"""Health, readiness and metrics of a web process."""
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from ipaddress import IPv6Address, ip_address
-from uuid import uuid4
+from time import monotonic
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from commands import scrape
+from commands.api.exceptions import refused_writes
+from commands.database.errors import READ_ONLY
+from commands.database.probe import probe
+from commands.metrics import scrape
 
-CHECK_SECONDS = 2
-RESEND_SECONDS = 0.1
+logger = logging.getLogger(__name__)
+
+LAYER_SECONDS = 2
+ANSWER_SECONDS = 1  # a result of the checks is used for so long
 FORWARDED = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"]
 
 
-def healthz(request: HttpRequest) -> HttpResponse:
+async def healthz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ok"})
 
 
-def readyz(request: HttpRequest) -> HttpResponse:
-    """503 with what is not ready, by name, in words."""
-    problems = {name: problem for name, check in CHECKS.items() if (problem := _problem(check))}
-    body = {"status": "unavailable" if problems else "ok", "problems": problems}
-    return JsonResponse(body, status=503 if problems else 200)
+async def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer 503 if requests fail; 200 if all is well, or if only live messages are late."""
+    problems = await readiness.problems()
+    is_ready = problems.keys() <= DELAYING
+    status = "unavailable" if not is_ready else "degraded" if problems else "ok"
+    body = {"status": status, "problems": problems}
+    return JsonResponse(body, status=200 if is_ready else 503)
 
 
-def metrics(request: HttpRequest) -> HttpResponse:
+async def metrics(request: HttpRequest) -> HttpResponse:
     if may_scrape(request):
-        return HttpResponse(scrape.page(), content_type=CONTENT_TYPE_LATEST)
-    problem = "Metrics are for this host alone, or for those who send METRICS_TOKEN as Bearer.\n"
+        page = await sync_to_async(scrape.page, thread_sensitive=False)()
+        return HttpResponse(page, content_type=CONTENT_TYPE_LATEST)
+    problem = "Metrics are for this host, or for requests with METRICS_TOKEN as Bearer token.\n"
     return HttpResponse(problem, content_type="text/plain", status=403)
 
 
 def may_scrape(request: HttpRequest) -> bool:
-    """With the token, where there is one; else from this host, and not through a proxy on it."""
+    """Return whether the request has the token, or, if none is set, comes from this host."""
     if settings.METRICS_TOKEN:
         given = request.headers.get("Authorization", "")
         return hmac.compare_digest(given.encode(), f"Bearer {settings.METRICS_TOKEN}".encode())
@@ -62,7 +71,7 @@ def _is_loopback(text: str) -> bool:
     return (mapped or address).is_loopback
 
 
-PROBES: dict[str, Callable[[HttpRequest], HttpResponse]] = {
+PROBES: dict[str, Callable[[HttpRequest], Awaitable[HttpResponse]]] = {
     "/healthz": healthz,
     "/readyz": readyz,
     "/metrics": metrics,
@@ -71,86 +80,95 @@ PROBES: dict[str, Callable[[HttpRequest], HttpResponse]] = {
 # --- Ready
 
 
-def _problem(check: Callable[[], object]) -> str:
-    try:
-        check()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-        return str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-    return ""
+class NotReady(Exception):
+    """Failed check. Its message is for everybody, and names no host."""
 
 
-@contextmanager
-def _probe() -> Iterator[BaseDatabaseWrapper]:
-    """A connection of its own: the pool waits too long for a database that is away."""
-    probe = connection.copy()
-    options = probe.settings_dict["OPTIONS"]
-    if options.pop("pool", None):
-        options["connect_timeout"] = CHECK_SECONDS
-    try:
-        yield probe
-    finally:
-        probe.close()
+class Readiness:
+    """Runner of the checks, one run at a time. Its result is used for a second."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="readyz")
+        self._problems: dict[str, str] = {}
+        self._valid_until = 0.0
+
+    async def problems(self) -> dict[str, str]:
+        """Return a sentence for each thing that does not work, by its name."""
+        return await asyncio.wrap_future(self._thread.submit(self._check))
+
+    def _check(self) -> dict[str, str]:
+        if monotonic() > self._valid_until:
+            found = {name: self._problem(name) for name in CHECKS}
+            self._problems = {name: problem for name, problem in found.items() if problem}
+            self._valid_until = monotonic() + ANSWER_SECONDS
+        return self._problems
+
+    def _problem(self, name: str) -> str:
+        check, sentence = CHECKS[name]
+        try:
+            check()
+        except NotReady as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - any error means that it is not ready
+            if name not in self._problems:
+                logger.warning("Not ready: %s (%s)", name, str(error).strip() or repr(error))
+            return sentence
+        return ""
+
+
+readiness = Readiness()
 
 
 def _database() -> None:
-    with _probe() as probe, probe.cursor() as cursor:
+    with probe() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-
-
-class NotMigrated(Exception):
-    """The tables are not yet those of this version."""
+        if connection.vendor == "postgresql":
+            cursor.execute("SHOW transaction_read_only")
+            if cursor.fetchone() == ("on",):
+                raise NotReady(f"{READ_ONLY}.")
+    if reason := refused_writes.reason():
+        raise NotReady(f"{reason}.")
 
 
 def _migrations() -> None:
-    with suppress(DatabaseError):  # which is the other check's matter
+    with suppress(DatabaseError):  # the check of the database reports it
         check_migrated()
 
 
-@cache  # what was applied stays applied, and what raises is asked again
+@cache  # migrations that were applied stay applied; an exception is not cached
 def check_migrated() -> None:
     newest = set(MigrationLoader(None).graph.leaf_nodes())
-    with _probe() as probe:
-        missing = newest - _applied(probe)
+    with probe() as connection:
+        missing = newest - _applied(connection)
     if missing:
         names = ", ".join(f"{app}.{name}" for app, name in sorted(missing))
-        raise NotMigrated(f"Run manage.py migrate; not applied: {names}")
+        raise NotReady(f"Run manage.py migrate; not applied: {names}")
 
 
-def _applied(probe: BaseDatabaseWrapper) -> set[tuple[str, str]]:
-    """Django's own way to ask would not ask by this connection."""
-    if "django_migrations" not in probe.introspection.table_names():
+def _applied(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
+    """Return the applied migrations; Django's own recorder would use another connection."""
+    if "django_migrations" not in connection.introspection.table_names():
         return set()
-    with probe.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute("SELECT app, name FROM django_migrations")
         return set(cursor.fetchall())
 
 
-_one_at_a_time = asyncio.Lock()
-_mailbox = f"readyz.{uuid4().hex}"
+def _channel_layer() -> None:
+    asyncio.run(_publish())
 
 
-@async_to_sync
-async def _channel_layer() -> None:
-    """A message to ourselves, sent until it arrives: nothing says when a subscription stands."""
-    message = {"type": "readyz", "nonce": uuid4().hex}
-    async with asyncio.timeout(CHECK_SECONDS), _one_at_a_time:
-        arrival = asyncio.ensure_future(_arrival_of(message))
-        try:
-            while not arrival.done():
-                await get_channel_layer().send(_mailbox, message)
-                await asyncio.wait([arrival], timeout=RESEND_SECONDS)
-            arrival.result()
-        finally:
-            arrival.cancel()
+async def _publish() -> None:
+    async with asyncio.timeout(LAYER_SECONDS):
+        await get_channel_layer().group_send("readyz", {"type": "readyz"})
 
 
-async def _arrival_of(message: dict[str, str]) -> None:
-    while await get_channel_layer().receive(_mailbox) != message:
-        pass
-
-
-CHECKS: dict[str, Callable[[], object]] = {
-    "database": _database,
-    "migrations": _migrations,
-    "channel_layer": _channel_layer,
+CHECKS: dict[str, tuple[Callable[[], None], str]] = {
+    "database": (_database, "The database does not answer."),
+    "migrations": (_migrations, "The migrations cannot be read."),
+    "channel_layer": (
+        _channel_layer,
+        "Redis takes no messages: everything works, but events and commands arrive seconds later.",
+    ),
 }
+DELAYING = {"channel_layer"}

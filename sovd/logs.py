@@ -1,7 +1,7 @@
-"""How the processes log: text for a person under DEBUG, one JSON object a line in production.
+"""Logging of the processes: text under DEBUG, one JSON object a line in production.
 
-What is bound to the context (request, command, vehicle) is on every line, also of libraries. No
-token ever gets into a line: `redact` sees each as it will be written.
+The context (request, command, vehicle) is on every line, also on those of libraries. No line has a
+token: `redact` changes each line last, as it will be written.
 """
 
 import logging
@@ -13,7 +13,7 @@ import structlog
 from redis import RedisError
 from structlog.typing import Processor, WrappedLogger
 
-# A whole token, its place in a query or a header, and whatever a client hangs to a stream's path.
+# A whole token, a token in a header or a query, and the whole query of a stream's address.
 SECRETS = [
     (re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*"), "[redacted]"),
     (re.compile(r"(?i)(bearer)\s+[^\s\"',}]+"), r"\1 [redacted]"),
@@ -37,11 +37,15 @@ CONTEXT: list[Processor] = [
 
 
 UVICORN = ["uvicorn", "uvicorn.access", "uvicorn.error"]
-STREAMING = {"streaming_started", "streaming_finished", "streaming_cancelled"}  # by who left early
+STREAMING = {
+    "streaming_started",
+    "streaming_finished",
+    "streaming_cancelled",
+}  # the last: left early
 
 
 def configuration(readable: bool) -> dict[str, Any]:
-    """For Django's LOGGING; and structlog's loggers write to the same handlers."""
+    """Return Django's LOGGING, and let structlog's loggers write to the same handlers."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -72,14 +76,14 @@ def configuration(readable: bool) -> dict[str, Any]:
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             "channels_redis.pubsub": {"filters": ["without_traceback"]},  # when Redis goes away
-            # By their own handlers, uvicorn's would write past the redaction.
-            **{name: {"handlers": [], "propagate": True} for name in UVICORN},
-            # Under DEBUG Django logs every request and every 4xx by handlers of its own.
+            # Uvicorn's own handlers would write without redaction.
+            **{name: {"handlers": [], "propagate": True, "level": "WARNING"} for name in UVICORN},
+            # Under DEBUG Django's own handlers log every request and every 4xx.
             "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-            "django.request": {"level": "ERROR"},  # `request_finished` says the rest
+            "django.request": {"level": "ERROR"},  # `request_finished` logs the others
             "django.channels.server": {"level": "WARNING"},
             "daphne": {"level": "WARNING"},
-            "axes": {"level": "WARNING"},  # four lines for each log-in
+            "httpx": {"level": "WARNING"},  # each request of the connector sovd; they are evidence
         },
     }
 
@@ -93,15 +97,8 @@ def _for_machines() -> list[Processor]:
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 
-def write_access_entry(
-    self: Any, host: str, date: Any, request: str, *rest: Any, **details: Any
-) -> None:
-    """In place of daphne's own, which prints the query with its token, past all this."""
-    logging.getLogger("daphne.access").info("%s %s", host, request)
-
-
 class WithoutTraceback(logging.Filter):
-    """A server that is away is news of one line, also from a library that shows its whole stack."""
+    """Filter that reduces a library's stack to one line when a server is away."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -112,8 +109,8 @@ class WithoutTraceback(logging.Filter):
 
 
 class Calm(logging.Filter):
-    """One line each: for what a client did wrong, such as a `Host` of its own, which is no error
-    of ours; and for a file or an export, whose `request_finished` stands there already."""
+    """Filter that leaves one line for a client's mistake, such as a wrong `Host`, and none beside
+    `request_finished` for a file or an export."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.msg, dict) and record.msg.get("event") in STREAMING:

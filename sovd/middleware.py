@@ -1,18 +1,20 @@
-"""What is said of a request before any view sees it, and when none can answer it."""
+"""Steps before and after every view: probes, refused input, compression, cookies, outages."""
 
 from typing import Any
 from urllib.parse import parse_qsl
 
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.gzip import GZipMiddleware
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import empty
 from django_structlog.signals import bind_extra_request_finished_metadata
 
-from commands.threads import CONNECTION_LOST
-from sovd.exceptions import Unavailable
+from commands.accounts.limits import LoginRefused
+from commands.api.exceptions import Unavailable
+from commands.database.threads import CONNECTION_LOST
 from sovd.health import PROBES
 
 NUL = "\x00"
@@ -20,40 +22,42 @@ NUL = "\x00"
 
 @sync_and_async_middleware
 def probes(get_response: Any) -> Any:
-    """What machines ask is answered first, by whatever name they know us: the address of a
-    container is not among ALLOWED_HOSTS."""
+    """Answer the questions of machines first, whatever Host they name.
+
+    The address of a container is not among ALLOWED_HOSTS.
+    """
 
     def answer(request: HttpRequest) -> Any:
         view = PROBES.get(request.path)
-        return view(request) if view else get_response(request)
+        return async_to_sync(view)(request) if view else get_response(request)
 
     async def answer_async(request: HttpRequest) -> Any:
         view = PROBES.get(request.path)
-        if view is None:
-            return await get_response(request)
-        return await sync_to_async(view, thread_sensitive=False)(request)
+        return await (view or get_response)(request)
 
     return answer_async if iscoroutinefunction(get_response) else answer
 
 
 @receiver(bind_extra_request_finished_metadata)
 def name_the_user(request: HttpRequest, log_kwargs: dict[str, Any], **kwargs: Any) -> None:
-    """If somebody has asked for the user: the log alone is no reason to ask the database."""
+    """Add the user to the log line, unless only the log would need to ask the database."""
     user: Any = getattr(request, "user", None)
     if user is not None and getattr(user, "_wrapped", user) is not empty:
         log_kwargs["user_id"] = user.pk
 
 
 class RefuseNul(MiddlewareMixin):
-    """Postgres holds no NUL in text: a 500 wherever one reaches a query.
+    """Refusal of NUL characters, which Postgres cannot store: a query with one is a 500.
 
-    Forms and serializers look for it. The session's cookie (`sessionid="\\000..."`) and the
-    admin's filters (`?kind=%00`) get to the database without.
+    Forms and serializers refuse them. The session's cookie (`sessionid="\\000..."`) and the
+    admin's filters (`?kind=%00`) reach the database unchecked.
     """
 
     def process_request(self, request: HttpRequest) -> JsonResponse | None:
         for name in [name for name, value in request.COOKIES.items() if NUL in value]:
             del request.COOKIES[name]
+        if request.path.startswith("/sovd/"):  # it reads its queries itself, in its own words
+            return None
         query = parse_qsl(request.META["QUERY_STRING"], keep_blank_values=True)
         problem = "Contains a NUL character."
         fields = {name: [problem] for name, value in query if NUL in name + value}
@@ -63,8 +67,20 @@ class RefuseNul(MiddlewareMixin):
         return JsonResponse({"code": "invalid", "detail": detail, "fields": fields}, status=400)
 
 
+class Gzip(GZipMiddleware):
+    """Compression of all but the streams of an async iterator.
+
+    Django makes a gzip file of each of their chunks, and browsers read the first alone.
+    """
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        if response.streaming and response.is_async:
+            return response
+        return super().process_response(request, response)
+
+
 class SecureCookies(MiddlewareMixin):
-    """A cookie that is set by https goes by https only; one that is set by http works by http."""
+    """The `Secure` mark for cookies that are set by https; by http they work without it."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         if request.is_secure():
@@ -73,12 +89,13 @@ class SecureCookies(MiddlewareMixin):
         return response
 
 
-class DatabaseAway(MiddlewareMixin):
-    """A page that the database keeps from being made says so, where Django would answer 500."""
+class Unanswerable(MiddlewareMixin):
+    """Say why a page cannot be made now, where Django would answer 500."""
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if not isinstance(error, CONNECTION_LOST):
+        if isinstance(error, CONNECTION_LOST):
+            error = Unavailable.because(error, request.method)
+        if not isinstance(error, Unavailable | LoginRefused):
             return None
-        told = Unavailable.because(error, request.method)
-        headers = {"Retry-After": str(told.wait)}
-        return HttpResponse(told.detail, "text/plain", told.status_code, headers=headers)
+        headers = {"Retry-After": str(error.wait)}
+        return HttpResponse(error.detail, "text/plain", error.status_code, headers=headers)

@@ -1,4 +1,4 @@
-"""Settings of the SOVD command console, read from the environment alone.
+"""Settings of the SOVD command console, read from the environment and from `.env`.
 
 Two modes, one code path. Embedded: neither DATABASE_URL nor REDIS_URL is set, and SQLite and the
 in-memory channel layer serve one process. Production: both are set. Anything between refuses to
@@ -8,176 +8,99 @@ start, with one line that says what to set.
 import hmac
 import logging
 import os
-import re
 import sys
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from typing import Any
 
-import environ
 from csp.constants import NONE, SELF
-from django.core.management.utils import get_random_secret_key
+from django.conf import global_settings
 
-from sovd import logs
+from commands.refusal import refuse
+from sovd import databases, logs
+from sovd.env import (
+    Environment,
+    env_bool,
+    env_database,
+    env_float,
+    env_hosts,
+    env_https_header,
+    env_int,
+    env_networks,
+    env_origins,
+    env_path,
+    env_port,
+    env_rate,
+    env_redis,
+    env_secret,
+    env_str,
+    load_env_file,
+    refuse_misspelt,
+    refuse_unknown,
+)
+from sovd.local_files import kept_secret_key, make_directory
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-if (BASE_DIR / ".env").exists():
-    environ.Env.read_env(BASE_DIR / ".env")
-
-
-def refuse(message: str) -> NoReturn:
-    raise SystemExit(f"sovd: will not start: {message}")
-
-
-def text(name: str, default: str = "") -> str:
-    """Empty counts as not set. (`env.str` would take a leading $ for another variable's name.)"""
-    return os.environ.get(name, "").strip() or default
-
-
-def secret(name: str) -> str:
-    """From the variable, or from the file that the variable with _FILE behind its name names."""
-    file = text(f"{name}_FILE")
-    if text(name) or not file:
-        return text(name)
-    try:
-        return Path(file).read_text().strip()
-    except (OSError, UnicodeError) as error:
-        refuse(f"{name}_FILE={file} cannot be read ({error})")
-
-
-def listed(name: str) -> list[str]:
-    return [item.strip() for item in text(name).split(",") if item.strip()]
-
-
-def number(name: str, default: float, least: float = 0, most: float = 1e9) -> float:
-    given = text(name)
-    try:
-        value = float(given or default)
-    except ValueError:
-        refuse(f"{name}={given!r} is not a number")
-    if not least <= value <= most:
-        refuse(f"{name}={given} must lie between {least:g} and {most:g}")
-    return value
-
-
-def whole(name: str, default: int, least: int = 0, most: int = 10**9) -> int:
-    value = number(name, default, least, most)
-    if value != int(value):
-        refuse(f"{name}={value:g} must be a whole number")
-    return int(value)
-
-
-def rate(name: str, default: str) -> str:
-    """A number in a time. Here empty does not count as not set: it turns the limit off."""
-    given = os.environ.get(name, default).strip()
-    if given and not re.fullmatch("[1-9][0-9]{0,8}/(s|sec|m|min|h|hour|d|day)", given):
-        refuse(f"{name}={given!r} must be a number in a time, such as 5/min, or empty for no limit")
-    return given
-
-
-def switch(name: str, default: bool) -> bool:
-    given = text(name).lower()
-    if given not in ("", "0", "1", "true", "false", "yes", "no", "on", "off"):
-        refuse(f"{name}={given!r} is neither 1 nor 0")
-    return given in ("1", "true", "yes", "on") if given else default
-
-
-def address(name: str, schemes: set[str], form: str) -> str:
-    url = secret(name)
-    try:
-        parts = urlsplit(url)
-        is_good = parts.scheme in schemes and parts.port != 0
-    except ValueError:  # so says `port` of a port that is no number
-        is_good = False
-    if url and not is_good:
-        refuse(f"{name} must be {form}")
-    return url
-
-
-def make_directory(name: str, path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        refuse(f"{name}={path} cannot be made ({error.strerror})")
-
+names_in_file = load_env_file(BASE_DIR / ".env", os.environ)
+env = Environment(os.environ)
 
 # --- Mode
 
-DATABASE_URL = address(
-    "DATABASE_URL", {"postgres", "postgresql"}, "postgres://user:password@host:port/name"
-)
-REDIS_URL = address("REDIS_URL", {"redis", "rediss", "unix"}, "redis://host:port/0")
-EMBEDDED = not DATABASE_URL and not REDIS_URL
-DEBUG = switch("DEBUG", EMBEDDED)
+DATABASE = env_database(env, "DATABASE_URL")
+REDIS_URL = env_redis(env, "REDIS_URL")
+EMBEDDED = not DATABASE and not REDIS_URL
+DEBUG = env_bool(env, "DEBUG", EMBEDDED)
 
-if not EMBEDDED and not (DATABASE_URL and REDIS_URL):
-    missing = "REDIS_URL" if DATABASE_URL else "DATABASE_URL"
+if not EMBEDDED and not (DATABASE and REDIS_URL):
+    missing = "REDIS_URL" if DATABASE else "DATABASE_URL"
     refuse(f"{missing} is not set; set both DATABASE_URL and REDIS_URL, or neither (embedded mode)")
 if not DEBUG and EMBEDDED:
     refuse("DEBUG=0 needs DATABASE_URL and REDIS_URL")
 
-VAR_DIR = Path(text("SOVD_VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR = env_path(env, "SOVD_VAR_DIR", Path("var"), BASE_DIR)
 if EMBEDDED:
     make_directory("SOVD_VAR_DIR", VAR_DIR)
 
-
-def kept_secret_key(path: Path) -> str:
-    """A key made once, so that sessions and tokens outlive a restart of the embedded mode."""
-    if not path.exists():
-        with NamedTemporaryFile("w", dir=path.parent) as draft:  # has mode 0600
-            draft.write(get_random_secret_key())
-            draft.flush()
-            with suppress(FileExistsError):  # another process was faster: its key is the key
-                os.link(draft.name, path)
-    return path.read_text()
-
-
 EXAMPLES = ("django-insecure-", "change-me", "changeme", "change_me")
-SECRET_KEY = secret("SECRET_KEY")
-ALLOWED_HOSTS = listed("ALLOWED_HOSTS")
+SECRET_KEY = env_secret(env, "SECRET_KEY")
 if not SECRET_KEY and EMBEDDED:
     SECRET_KEY = kept_secret_key(VAR_DIR / "secret_key")
-if not EMBEDDED and not DEBUG and len(SECRET_KEY) < 32:
+if len(SECRET_KEY) < (1 if DEBUG else 32):
     refuse("SECRET_KEY must be set, to at least 32 random characters")
-if not SECRET_KEY:
-    refuse("SECRET_KEY is not set")
 if not DEBUG and SECRET_KEY.lower().startswith(EXAMPLES):
     refuse("SECRET_KEY is an example; set it to at least 32 random characters")
 
-# What signs the tokens is not what signs the sessions: neither is worth anything for the other.
-TOKEN_SIGNING_KEY = secret("TOKEN_SIGNING_KEY")
+# Tokens and sessions are signed by different keys: neither key can be used for the other.
+TOKEN_SIGNING_KEY = env_secret(env, "TOKEN_SIGNING_KEY")
 if TOKEN_SIGNING_KEY and len(TOKEN_SIGNING_KEY) < 32:
     refuse("TOKEN_SIGNING_KEY must have at least 32 random characters, or not be set")
 if not TOKEN_SIGNING_KEY:
     TOKEN_SIGNING_KEY = hmac.new(SECRET_KEY.encode(), b"sovd tokens", "sha256").hexdigest()
+ALLOWED_HOSTS = env_hosts(env, "ALLOWED_HOSTS")
 if not DEBUG and not ALLOWED_HOSTS:
     refuse("ALLOWED_HOSTS is not set; name the hosts that people type, separated by commas")
-CSRF_TRUSTED_ORIGINS = listed("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env_origins(env, "CSRF_TRUSTED_ORIGINS")
 
 # --- Transport, and what browsers may do with our pages
 
-# By http everything works: on a laptop, in `make stack`, for health checks. What comes by https is
-# told to stay there, and its cookies are marked so (`sovd.middleware.SecureCookies`). That a
-# request came by https is what a proxy says in this header; then plain http is redirected, too.
+# Everything works by http: on a laptop, in `make stack`, for health checks. A browser that came by
+# https must stay there, and its cookies are marked so (`sovd.middleware.SecureCookies`). A proxy
+# that ends TLS says `https` in this header; with it plain http is redirected, too.
 SECURE_HSTS_SECONDS = 365 * 24 * 3600
-if proxy_header := text("SECURE_PROXY_SSL_HEADER"):
-    SECURE_PROXY_SSL_HEADER = (f"HTTP_{proxy_header.upper().replace('-', '_')}", "https")
-    SECURE_SSL_REDIRECT = True
+SECURE_PROXY_SSL_HEADER = env_https_header(env, "SECURE_PROXY_SSL_HEADER")
+SECURE_SSL_REDIRECT = SECURE_PROXY_SSL_HEADER is not None
 SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]  # asked by machines, inside
 SILENCED_SYSTEM_CHECKS = [
-    "security.W005",  # subdomains are not ours to speak for,
-    "security.W021",  # nor are browsers' preload lists
+    "security.W005",  # subdomains belong to others,
+    "security.W021",  # and so do browsers' preload lists
     "security.W008",  # the redirect: above
     "security.W012",  # the cookies: above
     "security.W016",
 ]
-TRUSTED_PROXIES = whole("TRUSTED_PROXIES", 0, most=10)
+TRUSTED_PROXIES = env_int(env, "TRUSTED_PROXIES", 0, maximum=10)
 
-# Pages with forms say `same-origin` in themselves: without a referrer a browser sends the form
-# with `Origin: null`, which the protection against forged requests refuses.
+# Pages with forms set `same-origin` themselves: without a referrer a browser sends the form with
+# `Origin: null`, which the protection against forged requests refuses.
 SECURE_REFERRER_POLICY = "no-referrer"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -196,18 +119,20 @@ CONTENT_SECURITY_POLICY = {
 # --- Applications
 
 # `commands` before `channels`: both have a command named runworker (a system check watches).
-# `daphne` before `staticfiles`: so that runserver speaks WebSocket.
+# `daphne` before `staticfiles`: so that runserver speaks WebSocket. `servestatic` before
+# `daphne`: so that runserver leaves the static files to the application, as every other server.
 INSTALLED_APPS = [
+    "servestatic",
     "daphne",
     "django_prometheus",
     "vehicles",
     "commands",
+    "sovd.apps.SovdConfig",  # the commands that start a server
     "sovd.apps.AdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "servestatic.runserver_nostatic",
     "django.contrib.staticfiles",
     "channels",
     "rest_framework",
@@ -215,7 +140,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_structlog",
-    "axes",
     "csp",
 ]
 MIDDLEWARE = [
@@ -225,8 +149,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "sovd.middleware.SecureCookies",
     "csp.middleware.CSPMiddleware",
-    "sovd.compression.Gzip",  # pages too: the only secret in them, the CSRF token, is masked
-    "sovd.compression.StaticFiles",
+    "sovd.middleware.Gzip",  # pages too: the only secret in them, the CSRF token, is masked
     "sovd.middleware.RefuseNul",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -234,8 +157,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",
-    "sovd.middleware.DatabaseAway",
+    "sovd.middleware.Unanswerable",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 ROOT_URLCONF = "sovd.urls"
@@ -255,19 +177,24 @@ TEMPLATES: list[dict[str, Any]] = [
     }
 ]
 STATIC_URL = "static/"
-SERVESTATIC_USE_FINDERS = True  # no collectstatic step: the files are served from their apps
-SERVESTATIC_AUTOREFRESH = DEBUG
-SERVESTATIC_ALLOW_ALL_ORIGINS = False  # no other site has any business with them
-SERVESTATIC_MAX_AGE = 0  # asked for again, by ETag: no page of today runs a module of yesterday
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/accounts/login/"
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # first: who failed too often is not even looked at
-    "django.contrib.auth.backends.ModelBackend",
+STATIC_ROOT = env_path(env, "STATIC_ROOT", Path("var/static"), BASE_DIR)
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if sys.argv[1:2] == ["runserver"]  # an edit is seen at once, without collectstatic
+        else "sovd.static_files.HashedStorage"
+    }
+}
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = ["commands.accounts.passwords.PasswordBackend"]
+PASSWORD_HASHERS = [
+    "commands.accounts.passwords.BoundedHasher",
+    *global_settings.PASSWORD_HASHERS[1:],  # for users from elsewhere
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator")
+    {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
+    for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
@@ -278,82 +205,55 @@ FORMAT_MODULE_PATH = "sovd.formats"
 
 # --- Database and channel layer
 
-# Under ASGI each request runs in a thread of its own, where a persistent connection does not
-# persist: Django's pool takes its place.
-DATABASE_POOL_SIZE = whole("DATABASE_POOL_SIZE", 20, least=2)
+DATABASE_POOL_SIZE = env_int(env, "DATABASE_POOL_SIZE", 20, minimum=2)
+# Most of the pool, so that requests find a connection beside streams and exports. More threads only
+# take turns: Python runs one at a time.
+HTTP_THREADS = max(2, DATABASE_POOL_SIZE * 3 // 5)
+STATEMENT_SECONDS = env_float(env, "STATEMENT_SECONDS", 30, minimum=0.1)
+DATABASE_POOLER = env_bool(env, "DATABASE_POOLER", False)
+DATABASE_LIMITS = databases.LIMITS
+CHANNEL_LAYERS: dict[str, dict[str, Any]]
+IN_MEMORY_LAYER = {
+    "BACKEND": "channels.layers.InMemoryChannelLayer",
+    # Its own capacity of 100 dropped 400 of 500 messages. By its own expiries a process receives
+    # nothing more after a day, or after it was suspended for a minute.
+    "CONFIG": {"capacity": 10_000, "expiry": 10**9, "group_expiry": 10**9},
+}
 if EMBEDDED:
-    DATABASES: dict[str, dict[str, Any]] = {
-        "default": {
-            "ENGINE": "sovd.sqlite",
-            "NAME": VAR_DIR / "sovd.sqlite3",
-            "OPTIONS": {
-                "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-            },
-            "TEST": {"NAME": VAR_DIR / "test.sqlite3"},
-        }
-    }
-    CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
-        "default": {
-            "BACKEND": "channels.layers.InMemoryChannelLayer",
-            "CONFIG": {"capacity": 10_000},  # its own 100 dropped 400 of 500 messages
-        }
-    }
+    DATABASES = {"default": databases.sqlite(VAR_DIR)}
+    CHANNEL_LAYERS = {"default": IN_MEMORY_LAYER}
 else:
-    database = environ.Env.db_url_config(DATABASE_URL, engine="sovd.postgres")
-    if not database["NAME"]:
-        refuse("DATABASE_URL names no database: it must end with /name")
-    pool = {
-        "min_size": 1,
-        "max_size": DATABASE_POOL_SIZE,
-        # Its own are 30 and 300 seconds, the latter with ever longer pauses: after an outage of
-        # a minute it would not look again for another minute. And a socket whose opening takes
-        # longer than the server has patience with is dropped without a word.
-        "timeout": 4,
-        "reconnect_timeout": 10,
-    }
-    asked = database.get("OPTIONS", {})  # the query of the URL, such as ?sslmode=require
-    # A process that is frozen or unplugged between UPDATE and COMMIT holds its row locks: no
-    # other may wait for it for long.
-    limits = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
-    network = {"keepalives_idle": 10, "keepalives_interval": 5, "tcp_user_timeout": 20_000}
-    options = {"options": f"{limits} {asked.get('options', '')}".strip(), "pool": pool}
-    DATABASES = {
-        "default": {
-            **database,
-            "CONN_MAX_AGE": 0,
-            "CONN_HEALTH_CHECKS": True,
-            "OPTIONS": {**network, **asked, **options},
-        }
-    }
+    DATABASES = {"default": databases.postgres(DATABASE, DATABASE_POOL_SIZE, DATABASE_POOLER)}
     CHANNEL_LAYERS = {
         "default": {
-            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "BACKEND": "commands.channel_layer.PubSubLayer",
             "CONFIG": {"hosts": [REDIS_URL]},
         }
     }
 
 # --- API
 
-ACCESS_TOKEN_SECONDS = whole("ACCESS_TOKEN_SECONDS", 900, least=1)
+ACCESS_TOKEN_SECONDS = env_int(env, "ACCESS_TOKEN_SECONDS", 900, minimum=1)
+REFRESH_TOKEN_DAYS = env_int(env, "REFRESH_TOKEN_DAYS", 14, minimum=1, maximum=365)
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(seconds=ACCESS_TOKEN_SECONDS),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
     "SIGNING_KEY": TOKEN_SIGNING_KEY,
+    "LEEWAY": timedelta(seconds=10),  # the clocks of two hosts differ by seconds
+    "AUTH_TOKEN_CLASSES": ["commands.accounts.tokens.AccessToken"],
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "commands.authentication.TokenAuthentication",
+        "commands.accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_PARSER_CLASSES": ["sovd.parsers.PlainJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["commands.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_PAGINATION_CLASS": "sovd.pagination.Pages",
+    "DEFAULT_FILTER_BACKENDS": ["commands.api.pagination.Filters"],
+    "DEFAULT_PAGINATION_CLASS": "commands.api.pagination.Pages",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "sovd.errors.explain",
+    "EXCEPTION_HANDLER": "commands.api.errors.explain",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "URL_FORMAT_OVERRIDE": None,
 }
@@ -362,89 +262,82 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Send diagnostic commands to vehicles and follow their answers.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
-    "OAS_VERSION": "3.1.0",  # whose schemas are those of the catalogue
+    "OAS_VERSION": "3.1.0",  # its schemas are those of the catalogue
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "sovd.schema.complete",
+        "commands.api.schema.document.complete",
     ],
+    "ENUM_NAME_OVERRIDES": {  # for fields that have the same name
+        "StopReasonEnum": "commands.models.batch.StopReason",
+        "CampaignStopReasonEnum": "commands.models.campaign.CampaignStop",
+        "CampaignStateEnum": "commands.models.campaign.CampaignState",
+        "DescriptionStateEnum": "vehicles.descriptions.models.State",
+    },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 # --- Limits
 
-REQUEST_SECONDS = number("REQUEST_SECONDS", 30, least=1)
-THROTTLE_LOGIN = rate("THROTTLE_LOGIN", "5/min")
-THROTTLE_COMMANDS = rate("THROTTLE_COMMANDS", "60/min")
-HANDSHAKE_SECONDS = number("HANDSHAKE_SECONDS", 10, least=1)
-CLIENT_FRAME_BYTES = whole("CLIENT_FRAME_BYTES", 65_536)
-CLIENT_FRAMES_PER_MINUTE = whole("CLIENT_FRAMES_PER_MINUTE", 60)
-STREAMS_PER_USER = whole("STREAMS_PER_USER", 2_000, least=1)
-STREAMS_PER_PROCESS = whole("STREAMS_PER_PROCESS", 10_000, least=1)
-EXPORT_ROWS = whole("EXPORT_ROWS", 100_000, least=1, most=10_000_000)
-
-# django-axes: wrong passwords on the log-in pages.
-AXES_ENABLED = bool(THROTTLE_LOGIN)
-if AXES_ENABLED:
-    failures, _, unit = THROTTLE_LOGIN.partition("/")
-    AXES_FAILURE_LIMIT = int(failures)
-    AXES_COOLOFF_TIME = timedelta(seconds={"s": 1, "m": 60, "h": 3600, "d": 86400}[unit[0]])
-AXES_HANDLER = "commands.lock_out.Handler"
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_RESET_ON_SUCCESS = True
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ADMIN = False
-AXES_VERBOSE = False
-AXES_WHITELIST_CALLABLE = "commands.lock_out.is_of_the_api"
-AXES_LOCKOUT_CALLABLE = "commands.lock_out.answer"
-AXES_CLIENT_IP_CALLABLE = "commands.limits.client_address"
+REQUEST_SECONDS = env_float(env, "REQUEST_SECONDS", 30, minimum=1)
+THROTTLE_LOGIN = env_rate(env, "THROTTLE_LOGIN", "5/min")
+THROTTLE_COMMANDS = env_rate(env, "THROTTLE_COMMANDS", "60/min")
+HANDSHAKE_SECONDS = env_float(env, "HANDSHAKE_SECONDS", 10, minimum=1)
+STREAM_PING_SECONDS = env_float(env, "STREAM_PING_SECONDS", 20, minimum=0.1)
+HANDSHAKES_AT_ONCE = env_int(env, "HANDSHAKES_AT_ONCE", 50, minimum=1)
+CLIENT_FRAME_BYTES = env_int(env, "CLIENT_FRAME_BYTES", 65_536)
+CLIENT_FRAMES_PER_MINUTE = env_int(env, "CLIENT_FRAMES_PER_MINUTE", 60)
+REQUESTS_PER_USER = env_int(env, "REQUESTS_PER_USER", 10, minimum=1)
+STREAMS_PER_USER = env_int(env, "STREAMS_PER_USER", 2_000, minimum=1)
+STREAMS_PER_PROCESS = env_int(env, "STREAMS_PER_PROCESS", 10_000, minimum=1)
+EXPORT_ROWS = env_int(env, "EXPORT_ROWS", 100_000, minimum=1, maximum=10_000_000)
 
 # --- Commands, vehicles, worker
 
-COMMAND_TIMEOUT_SECONDS = number("COMMAND_TIMEOUT_SECONDS", 30, least=0.05)
-COMMAND_EXPIRES_SECONDS = number("COMMAND_EXPIRES_SECONDS", 300, least=1)
-COMMAND_LEASE_SECONDS = number("COMMAND_LEASE_SECONDS", 30, least=1)
-STREAM_POLL_SECONDS = number("STREAM_POLL_SECONDS", 3, least=0.05)
-WORKER_CONCURRENCY = whole("WORKER_CONCURRENCY", 32, least=1, most=10_000)
-WORKER_METRICS_PORT = whole("WORKER_METRICS_PORT", 0, most=65_535)
-WEB_METRICS_PORT = whole("WEB_METRICS_PORT", 0, most=65_535)
-METRICS_TOKEN = secret("METRICS_TOKEN")
-VEHICLE_PRESENCE_SECONDS = number("VEHICLE_PRESENCE_SECONDS", 30, least=1)
-MOCK_VEHICLE_LATENCY_SECONDS = number("MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
-MOCK_VEHICLE_TIMEOUT_RATE = number("MOCK_VEHICLE_TIMEOUT_RATE", 0, most=1)
-MOCK_VEHICLE_UNREACHABLE_RATE = number("MOCK_VEHICLE_UNREACHABLE_RATE", 0, most=1)
-MOCK_VEHICLE_MALFORMED_RATE = number("MOCK_VEHICLE_MALFORMED_RATE", 0, most=1)
-MOCK_VEHICLE_SEED = whole("MOCK_VEHICLE_SEED", 0)
-
-
-# --- For tests alone
-
-FAILPOINT = "(before_send|after_send|before_commit|after_commit|after_publish)=(kill|cut)@([0-9]+)"
-
-
-def failpoints(name: str) -> dict[tuple[str, int], str]:
-    """The action at a point, and at which time: see commands/failpoints.py."""
-    given = [re.fullmatch(FAILPOINT, item) for item in listed(name)]
-    if None in given:
-        refuse(f"{name} must be a list of such as after_commit=kill@2; leave it unset")
-    return {(match[1], int(match[3])): match[2] for match in given if match}
-
-
-FAILPOINTS = failpoints("FAILPOINTS")
-VEHICLE_JOURNAL_DIR = text("VEHICLE_JOURNAL_DIR")
+HOST = env_str(env, "HOST", "127.0.0.1")  # of `manage.py serve` and `runweb`, and the next
+PORT = env_port(env, "PORT", 8000, minimum=1)
+COMMAND_TIMEOUT_SECONDS = env_float(env, "COMMAND_TIMEOUT_SECONDS", 30, minimum=0.05)
+COMMAND_EXPIRES_SECONDS = env_float(env, "COMMAND_EXPIRES_SECONDS", 300, minimum=1)
+COMMAND_LEASE_SECONDS = env_float(env, "COMMAND_LEASE_SECONDS", 30, minimum=1)
+COMMAND_MAX_RESPONSES = env_int(env, "COMMAND_MAX_RESPONSES", 10_000, minimum=1)
+COMMAND_MAX_RESPONSE_BYTES = env_int(env, "COMMAND_MAX_RESPONSE_BYTES", 4_194_304, minimum=1)
+STREAM_POLL_SECONDS = env_float(env, "STREAM_POLL_SECONDS", 3, minimum=0.05)
+WORKER_CONCURRENCY = env_int(env, "WORKER_CONCURRENCY", 32, minimum=1, maximum=10_000)
+WORKER_METRICS_PORT = env_port(env, "WORKER_METRICS_PORT", 0)
+WEB_METRICS_PORT = env_port(env, "WEB_METRICS_PORT", 0)
+METRICS_TOKEN = env_secret(env, "METRICS_TOKEN")
+if not METRICS_TOKEN.isascii():
+    refuse("METRICS_TOKEN must consist of ASCII characters: it is sent in a header")
+VEHICLE_PRESENCE_SECONDS = env_float(env, "VEHICLE_PRESENCE_SECONDS", 30, minimum=1)
+# Empty stands for every address but link-local ones, where clouds answer with their secrets.
+CONNECTOR_ALLOWED_NETWORKS = env_networks(env, "CONNECTOR_ALLOWED_NETWORKS")
+VEHICLE_PROBE_SECONDS = env_float(env, "VEHICLE_PROBE_SECONDS", 10, minimum=0.1)
+if VEHICLE_PROBE_SECONDS >= VEHICLE_PRESENCE_SECONDS:
+    refuse("VEHICLE_PROBE_SECONDS must be shorter than VEHICLE_PRESENCE_SECONDS")
+READ_BACK_SECONDS = env_float(env, "READ_BACK_SECONDS", 10, minimum=0.1, maximum=600)
+DESCRIPTION_MAX_MB = env_int(env, "DESCRIPTION_MAX_MB", 100, minimum=1, maximum=1_000)
+DESCRIPTION_IMPORT_SECONDS = env_int(env, "DESCRIPTION_IMPORT_SECONDS", 600, minimum=1)
+DESCRIPTION_IMPORT_MEMORY_MB = env_int(env, "DESCRIPTION_IMPORT_MEMORY_MB", 4_096, minimum=256)
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024  # a campaign names up to 100,000 vehicles
+RETENTION_DAYS = env_int(env, "RETENTION_DAYS", 0, maximum=36_500)
+CAMPAIGN_APPROVAL_VEHICLES = env_int(env, "CAMPAIGN_APPROVAL_VEHICLES", 1_000)
+PENDING_COMMANDS_PER_USER = env_int(env, "PENDING_COMMANDS_PER_USER", 10_000, minimum=1)
+MOCK_VEHICLE_LATENCY_SECONDS = env_float(env, "MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
+MOCK_VEHICLE_TIMEOUT_RATE = env_float(env, "MOCK_VEHICLE_TIMEOUT_RATE", 0, maximum=1)
+MOCK_VEHICLE_UNREACHABLE_RATE = env_float(env, "MOCK_VEHICLE_UNREACHABLE_RATE", 0, maximum=1)
+MOCK_VEHICLE_MALFORMED_RATE = env_float(env, "MOCK_VEHICLE_MALFORMED_RATE", 0, maximum=1)
+MOCK_VEHICLE_SEED = env_int(env, "MOCK_VEHICLE_SEED", 0)
 
 # --- Metrics and logs
 
-LONG_RUNNING = (["serve"], ["runserver"], ["runworker"])
+LONG_RUNNING = (["serve"], ["runweb"], ["runserver"], ["runworker"])
 
-# The processes of one host meet in one directory (prometheus_client's multiprocess mode), so that
-# the web server's /metrics shows the worker's counters too. It has to be named before
-# prometheus_client is imported for the first time. One-shot commands leave nothing there.
-METRICS_DIR = Path(text("PROMETHEUS_MULTIPROC_DIR", str(VAR_DIR / "metrics")))
+# The processes of one host share one directory (prometheus_client's multiprocess mode), so that
+# the web server's /metrics shows the worker's counters too. prometheus_client reads the name when
+# it is first imported. Commands that end by themselves leave nothing there.
+METRICS_DIR = env_path(env, "PROMETHEUS_MULTIPROC_DIR", VAR_DIR / "metrics", BASE_DIR)
 if Path(sys.argv[0]).name != "manage.py" or sys.argv[1:2] in LONG_RUNNING:
     make_directory("PROMETHEUS_MULTIPROC_DIR", METRICS_DIR)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)
@@ -453,6 +346,12 @@ else:
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
 LOGGING = logs.configuration(readable=DEBUG)
-DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line a request: when it has finished
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG  # one line for each request: its end
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
-DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # it would ask the database for it: see sovd.middleware
+DJANGO_STRUCTLOG_USER_ID_FIELD = ""  # needs a query: see sovd.middleware
+
+# --- Names: at the end, when every setting has been read
+
+COMPOSE = {"POSTGRES_PASSWORD", "WEB_PORT"}  # Docker compose reads the same file
+refuse_unknown(names_in_file, env.asked | COMPOSE)
+refuse_misspelt([name for name in os.environ if os.environ[name]], env.asked | COMPOSE)

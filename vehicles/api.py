@@ -1,39 +1,32 @@
+"""The REST API of vehicles: to find and to look at them."""
+
 from typing import Any
 
 import django_filters
-from django.db.models import Q
-from rest_framework import serializers
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
 from vehicles.models import ConnectionStatus, Vehicle, VehicleQuerySet
+from vehicles.search import check_words, matching
+from vehicles.serializers import VehicleSerializer
 
 
-class VehicleSerializer(serializers.ModelSerializer[Vehicle]):
-    connection_status = serializers.ChoiceField(
-        ConnectionStatus.choices, source="effective_connection_status", read_only=True
-    )
-
-    class Meta:
-        model = Vehicle
-        fields = [
-            "vehicle_id",
-            "vin",
-            "make",
-            "model",
-            "year",
-            "connection_status",
-            "last_seen_at",
-            "metadata",
-            "created_at",
-        ]
-
-
-class VehicleFilter(django_filters.FilterSet):  # type: ignore[misc]
+class VehicleFilter(django_filters.FilterSet):
     connection_status = django_filters.ChoiceFilter(
         choices=ConnectionStatus.choices, method="filter_connection_status"
     )
+    retired = django_filters.ChoiceFilter(
+        choices=[("false", "in use"), ("true", "retired"), ("all", "all")],
+        method="filter_retired",
+        label="Vehicles that are retired; without it, those in use",
+    )
     search = django_filters.CharFilter(
-        method="filter_search", max_length=100, label="Part of the VIN, make or model"
+        method="filter_search",
+        max_length=100,
+        validators=[check_words],
+        label="Words in the VIN, make, model or year, or a VIN in groups",
     )
 
     def filter_connection_status(
@@ -41,18 +34,25 @@ class VehicleFilter(django_filters.FilterSet):  # type: ignore[misc]
     ) -> VehicleQuerySet:
         return vehicles.with_connection_status(value)
 
+    def filter_retired(self, vehicles: VehicleQuerySet, name: str, value: str) -> VehicleQuerySet:
+        return vehicles if value == "all" else vehicles.filter(retired_at__isnull=value == "false")
+
     def filter_search(self, vehicles: VehicleQuerySet, name: str, value: str) -> VehicleQuerySet:
-        for word in value.split():
-            vehicles = vehicles.filter(
-                Q(vin__icontains=word) | Q(make__icontains=word) | Q(model__icontains=word)
-            )
-        return vehicles
+        return vehicles.filter(matching(value))
+
+
+class MayViewVehicles(BasePermission):
+    message = "You may not see vehicles. Ask for the permission vehicles.view_vehicle."
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.user.has_perm("vehicles.view_vehicle")
 
 
 class VehicleViewSet(ReadOnlyModelViewSet[Any]):
     """The vehicles that commands can be sent to. They are maintained in the admin."""
 
-    queryset = Vehicle.objects.all()
+    permission_classes = [IsAuthenticated, MayViewVehicles]
+    queryset = Vehicle.objects.prefetch_related("ecus")
     serializer_class = VehicleSerializer
     filterset_class = VehicleFilter
     lookup_field = "vehicle_id"

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -11,7 +12,17 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from vehicles.descriptions.meaning import NOTHING, Meaning
+from vehicles.descriptions.models import MAX_NAME, Description
+from vehicles.ecus import ECU_ADDRESS_PATTERN, number_of, upper
 from vehicles.vin import VIN_PATTERN
+
+validate_vin = RegexValidator(
+    VIN_PATTERN, "A VIN has 17 capital letters and digits, without I, O and Q."
+)
+validate_ecu_address = RegexValidator(
+    ECU_ADDRESS_PATTERN, "An address has two or four hexadecimal digits, such as 0x10 or 0x1010."
+)
 
 
 class ConnectionStatus(models.TextChoices):
@@ -35,29 +46,33 @@ def is_connected(prefix: str = "") -> Q:
     )
 
 
+def is_tested(prefix: str = "") -> Q:
+    """Held by a test of the connection, which may ask each ECU: a gateway accepts one."""
+    return Q(
+        **{
+            f"{prefix}probe_requested_at__isnull": False,
+            f"{prefix}probe_lease_expires_at__gt": Now(),
+        }
+    )
+
+
 class VehicleQuerySet(models.QuerySet["Vehicle"]):
     def connected(self) -> VehicleQuerySet:
         return self.filter(is_connected())
 
     def with_connection_status(self, status: str) -> VehicleQuerySet:
-        if status == ConnectionStatus.CONNECTED:
-            return self.connected()
         if status == ConnectionStatus.DISCONNECTED:
-            gone = Q(last_seen_at=None) | Q(last_seen_at__lte=presence_ends())
-            return self.filter(
-                Q(connection_status=ConnectionStatus.DISCONNECTED)
-                | Q(connection_status=ConnectionStatus.CONNECTED) & gone
-            )
-        return self.filter(connection_status=status)
+            is_stale = Q(last_seen_at=None) | Q(last_seen_at__lte=presence_ends())
+            return self.filter(Q(connection_status=ConnectionStatus.DISCONNECTED) | is_stale)
+        return self.filter(connection_status=status, last_seen_at__gt=presence_ends())
 
-    def seen(self) -> int:
-        """Refresh `last_seen_at` of the connected vehicles that were not just seen; how many."""
-        stale = Now() - timedelta(seconds=settings.VEHICLE_PRESENCE_SECONDS / 3)
-        return (
-            self.filter(connection_status=ConnectionStatus.CONNECTED)
-            .filter(Q(last_seen_at=None) | Q(last_seen_at__lt=stale))
-            .update(last_seen_at=Now())
-        )
+    def in_use(self) -> VehicleQuerySet:
+        return self.filter(retired_at=None)
+
+    def due_for_probe(self) -> VehicleQuerySet:
+        """Vehicles whose probe is due and that nobody probes now, the longest waiting first."""
+        is_free = Q(probe_lease_expires_at=None) | Q(probe_lease_expires_at__lte=Now())
+        return self.in_use().filter(is_free, probe_at__lte=Now()).order_by("probe_at")
 
 
 class Vehicle(models.Model):
@@ -68,11 +83,7 @@ class Vehicle(models.Model):
         "VIN",
         max_length=17,
         unique=True,
-        validators=[
-            RegexValidator(
-                VIN_PATTERN, "A VIN has 17 capital letters and digits, without I, O and Q."
-            )
-        ],
+        validators=[validate_vin],
     )
     make = models.CharField(max_length=100, blank=True)
     model = models.CharField(max_length=100, blank=True)
@@ -83,11 +94,35 @@ class Vehicle(models.Model):
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Out of use: hidden from lists, not probed, and sent no new commands.
+    retired_at = models.DateTimeField(null=True, editable=False)
 
-    objects: ClassVar[Any] = VehicleQuerySet.as_manager()
+    # How it is reached. The settings that its connector's schema marks as `writeOnly` are secrets
+    # and are kept apart, so that nothing which shows settings shows them. The version counts the
+    # changes: a probe of the earlier settings tells nothing about the present ones.
+    connector = models.CharField(max_length=32, default="mock")
+    connector_settings = models.JSONField(default=dict, blank=True)
+    connector_secrets = models.JSONField(default=dict, blank=True, editable=False)
+    settings_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+
+    # What the last probe found. `probe_at` is when the next one is due. A worker that takes a probe
+    # holds it until `probe_lease_expires_at`. `probe_requested_at`: a person waits for a test of
+    # the connection, which also asks the ECUs; `probe_found` is what the last test found.
+    connection_problem = models.TextField(blank=True, editable=False)
+    probe_at = models.DateTimeField(db_default=Now(), editable=False)
+    probe_lease_expires_at = models.DateTimeField(null=True, editable=False)
+    probe_requested_at = models.DateTimeField(null=True, editable=False)
+    probed_at = models.DateTimeField(null=True, editable=False)
+    probe_found = models.JSONField(null=True, editable=False)
+
+    objects = VehicleQuerySet.as_manager()
 
     class Meta:
         ordering = ["vin"]
+        indexes = [
+            # Read by the probes of the workers.
+            models.Index(name="vehicle_probe_due", fields=["connector", "probe_at"]),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="vehicle_connection_status_is_known",
@@ -100,11 +135,78 @@ class Vehicle(models.Model):
 
     @property
     def effective_connection_status(self) -> str:
-        """What the row says, unless the vehicle was not seen for `VEHICLE_PRESENCE_SECONDS`."""
-        if self.connection_status == ConnectionStatus.CONNECTED and not self._was_seen_lately():
-            return ConnectionStatus.DISCONNECTED
-        return self.connection_status
+        """The row's status, unless the vehicle was not seen for `VEHICLE_PRESENCE_SECONDS`."""
+        if self._was_seen_lately():
+            return self.connection_status
+        return ConnectionStatus.DISCONNECTED
 
     def _was_seen_lately(self) -> bool:
         presence = timedelta(seconds=settings.VEHICLE_PRESENCE_SECONDS)
         return self.last_seen_at is not None and timezone.now() - self.last_seen_at < presence
+
+    @property
+    def configured_ecus(self) -> Sequence[Ecu]:
+        return list(self.ecus.all())
+
+    def forget_presence(self) -> None:
+        """Count as disconnected until a probe of the new settings, which is due now."""
+        self.settings_version += 1
+        self.connection_status, self.connection_problem = ConnectionStatus.DISCONNECTED, ""
+        self.probe_at, self.probed_at, self.probe_found = Now(), None, None
+
+
+class Ecu(models.Model):
+    """A control unit of a vehicle, and how its connector addresses it."""
+
+    meaning: Meaning = NOTHING  # of its description, once that was attached
+
+    vehicle = models.ForeignKey(
+        Vehicle, on_delete=models.CASCADE, related_name="ecus", db_index=False
+    )
+    address = models.CharField(max_length=6, validators=[validate_ecu_address])
+    number = models.PositiveIntegerField(editable=False)  # of the address: 0x10 and 0x0010 are one
+    name = models.CharField(max_length=100, blank=True)
+    logical_address = models.CharField(
+        max_length=6,
+        blank=True,
+        validators=[validate_ecu_address],
+        help_text="For DoIP; without one, the address itself.",
+    )
+    component = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="For SOVD.",
+    )
+    description = models.ForeignKey(
+        Description,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ecus",
+        help_text="By which its responses are read.",
+    )
+    variant = models.CharField(
+        max_length=MAX_NAME,
+        blank=True,
+        help_text="The short name of a layer of the description; without one, the only or base "
+        "layer.",
+    )
+
+    class Meta:
+        verbose_name = "ECU"
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(name="one_ecu_per_address", fields=["vehicle", "number"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.address} {self.name}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.address = upper(self.address)
+        self.number = number_of(self.address)
+        super().save(*args, **kwargs)
+
+    def length_of(self, data_id: int) -> int | None:
+        """Return the number of bytes of an identifier, if the ECU's description fixes it."""
+        return self.meaning.length_of(data_id)

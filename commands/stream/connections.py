@@ -1,4 +1,4 @@
-"""The connection manager: one per process, between the doorbell and the open streams."""
+"""The connection manager: one for each process, between the notifications and the open streams."""
 
 import asyncio
 import logging
@@ -10,26 +10,25 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import Error as DatabaseError
 
-from commands import metrics
-from commands.doorbell import Listener
+from commands.backoff import jittered
+from commands.database.threads import in_thread
 from commands.events import Line, group_of, line_of, read_message
-from commands.jitter import jittered
+from commands.metrics import counters
 from commands.models import Command, Event
+from commands.notifications import Listener
+from commands.stream.protocol import Close, Refusal
+from commands.stream.request import StreamRequest
+from commands.stream.rights import Reader, refusals
 from commands.stream.subscription import Subscription
-from commands.threads import in_thread
 
 logger = logging.getLogger(__name__)
 
-JOIN_SECONDS = 1.0  # how long a stream waits for its group before it relies on the safety net
-USER_CHECK_SECONDS = 30.0
-NET_LINES = 5_000  # what one cast of the safety net brings; the next brings more
-
-
-class TooManyStreams(Exception):
-    """Says whose, and what to do."""
+JOIN_SECONDS = 1.0  # how long a stream waits for its group before it relies on the poll
+RIGHTS_CHECK_SECONDS = 3.0
+POLL_LINES = 5_000  # in one poll; the next one brings more
+LIVE = counters.stream_frames.labels("live")
 
 
 class Connections:
@@ -47,20 +46,23 @@ class Connections:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._streams: defaultdict[UUID, set[Subscription]] = defaultdict(set)
+        self._readers: dict[Subscription, Reader] = {}
         self._open: Counter[int] = Counter()  # streams by user
         self._listener = Listener(self._on_message)
         self._tasks = [
-            asyncio.create_task(self._repeat(self.cast_net, settings.STREAM_POLL_SECONDS)),
-            asyncio.create_task(self._repeat(self.check_users, USER_CHECK_SECONDS)),
+            asyncio.create_task(self._repeat(self.poll_missed, settings.STREAM_POLL_SECONDS)),
+            asyncio.create_task(self._repeat(self.check_rights, RIGHTS_CHECK_SECONDS)),
         ]
 
     @contextmanager
-    def place(self, user_id: int) -> Iterator[None]:
-        """One stream of this user. Raises TooManyStreams."""
+    def slot(self, user_id: int) -> Iterator[None]:
+        """Count one stream of this user. Raise Refusal if that is one too many."""
         if self._open.total() >= settings.STREAMS_PER_PROCESS:
-            raise TooManyStreams("This server is full. Connect again in a while.")
+            message = "This server is full. Connect again in a while."
+            raise Refusal(Close.TOO_MANY_STREAMS, message)
         if self._open[user_id] >= settings.STREAMS_PER_USER:
-            raise TooManyStreams("You have too many streams open. Close one first.")
+            message = "You have too many streams open. Close one first."
+            raise Refusal(Close.TOO_MANY_STREAMS, message)
         self._open[user_id] += 1
         try:
             yield
@@ -70,15 +72,18 @@ class Connections:
                 del self._open[user_id]
 
     @asynccontextmanager
-    async def subscribed(self, subscription: Subscription) -> AsyncIterator[Subscription]:
-        """Subscribe first; the log is read afterwards, and again if the group is joined late."""
+    async def subscribed(self, request: StreamRequest) -> AsyncIterator[Subscription]:
+        """Subscribe first. The log is read afterwards, and again if the group is joined late."""
+        subscription = request.subscription
         streams = self._streams[subscription.command_id]
         streams.add(subscription)
+        self._readers[subscription] = request.reader
         try:
             await self._join(subscription)
             yield subscription
         finally:
             streams.discard(subscription)
+            del self._readers[subscription]
             if not streams:
                 del self._streams[subscription.command_id]
                 self._listener.leave(group_of(subscription.command_id))
@@ -99,15 +104,15 @@ class Connections:
 
     def _offer(self, command_id: UUID, line: Line) -> None:
         if streams := self._streams.get(command_id):
-            metrics.stream_delivery.observe(max(0, time() - line.created_at.timestamp()))
-            for stream in streams:
-                stream.offer(line)
+            counters.stream_delivery.observe(max(0, time() - line.created_at.timestamp()))
+            if pushed := sum([stream.offer(line) for stream in streams]):
+                LIVE.inc(pushed)
 
-    # --- What the doorbell lost
+    # --- What no notification brought
 
-    async def cast_net(self) -> None:
-        """Offer what the open streams have missed: one query for all that are up to date."""
-        known = self._known()
+    async def poll_missed(self) -> None:
+        """Offer missed events to the open streams: one query for all that are up to date."""
+        known = self._positions()
         missed, too_many = await in_thread(missed_lines, known) if known else ([], set())
         for command_id, line in missed:
             self._offer(command_id, line)
@@ -115,22 +120,21 @@ class Connections:
             for stream in self._streams.get(command_id, ()):
                 stream.fall_behind()
 
-    def _known(self) -> dict[UUID, int]:
-        """By command, the last line that all of its streams have; what is behind reads itself."""
+    def _positions(self) -> dict[UUID, int]:
+        """Return, by command, the last line that its streams have. Others read the log."""
         return {
             command_id: min(stream.newest for stream in waiting)
             for command_id, streams in self._streams.items()
             if (waiting := [stream for stream in streams if not stream.is_behind])
         }
 
-    async def check_users(self) -> None:
-        """Close the streams of users who were deactivated or deleted."""
-        streams = [stream for streams in self._streams.values() for stream in streams]
-        users = {stream.user_id for stream in streams}
-        active = await in_thread(_active, users) if users else users
-        for stream in streams:
-            if stream.user_id not in active:
-                stream.revoke()
+    async def check_rights(self) -> None:
+        """End the streams whose users may no longer read them."""
+        readers = dict(self._readers)
+        refused = await in_thread(refusals, readers.values()) if readers else {}
+        for subscription, reader in readers.items():
+            if reader in refused:
+                subscription.end(refused[reader])
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
@@ -140,25 +144,21 @@ class Connections:
             except DatabaseError as error:
                 logger.warning("The database does not answer (%s)", str(error).strip())
             except Exception:
-                logger.exception("The safety net of the streams failed")
+                logger.exception("A check of the open streams failed")
 
 
 def missed_lines(known: dict[UUID, int]) -> tuple[list[tuple[UUID, Line]], set[UUID]]:
-    """The lines of these commands beyond what is known of them, in order.
+    """Return the lines of these commands beyond the known ones, in order.
 
-    When they are more than a cast holds, only the commands, whose streams then read themselves.
+    If there are more than a poll may bring, return the commands only: their streams read the log
+    by themselves.
     """
     heads = Command.objects.filter(pk__in=known).values_list("pk", "last_sequence_number")
     late = {pk: known[pk] for pk, last in heads if last > known[pk]}
     if not late:
         return [], set()
-    log = list(Event.objects.filter(command_id__in=late).after(min(late.values()))[:NET_LINES])
-    if len(log) == NET_LINES:
+    log = list(Event.objects.filter(command_id__in=late).after(min(late.values()))[:POLL_LINES])
+    if len(log) == POLL_LINES:
         return [], set(late)
     missed = [event for event in log if event.sequence_number > late[event.command_id]]
     return [(event.command_id, line_of(event)) for event in missed], set()
-
-
-def _active(users: set[int]) -> set[int]:
-    active = get_user_model().objects.filter(pk__in=users, is_active=True)
-    return set(active.values_list("pk", flat=True))

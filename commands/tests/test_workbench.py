@@ -1,4 +1,4 @@
-"""The workbench's shell: who gets it, and which parts of it."""
+"""Shell of the workbench: its users, and the parts that each gets."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -21,7 +21,7 @@ def page(client: Client, user: User, address: str = "/commands/new/") -> str:
     return client.get(address).content.decode()
 
 
-def test_a_command_has_a_page_for_who_may_see_it(
+def test_a_command_has_a_page_for_users_who_may_see_it(
     client: Client, operator: User, viewer: User, stranger: User, command: Command
 ) -> None:
     def status_for(user: User) -> int:
@@ -31,18 +31,22 @@ def test_a_command_has_a_page_for_who_may_see_it(
     assert [status_for(user) for user in (operator, viewer, stranger)] == [200, 200, 404]
 
 
-def test_who_is_not_logged_in_is_sent_to_the_log_in(client: Client, command: Command) -> None:
+def test_users_who_are_not_logged_in_are_redirected_to_the_login(
+    client: Client, command: Command
+) -> None:
     response = client.get(f"/commands/{command.pk}/")
     assert response.headers["Location"] == f"/accounts/login/?next=/commands/{command.pk}/"
 
 
-def test_who_may_not_submit_is_not_told_to(client: Client, operator: User, viewer: User) -> None:
+def test_users_who_may_not_submit_are_not_asked_to(
+    client: Client, operator: User, viewer: User
+) -> None:
     for part in ('id="composer"', 'id="confirm"', "Submit"):
         assert part in page(client, operator)
         assert part not in page(client, viewer)
 
 
-def test_who_sees_all_commands_may_choose_whose(
+def test_users_who_see_all_commands_may_filter_by_user(
     client: Client, operator: User, viewer: User
 ) -> None:
     assert "data-whose" in page(client, viewer)

@@ -1,21 +1,31 @@
-"""Was every promise kept? Decided from what is on record alone: the rows and the log in the
-database, the journal of the vehicles, what clients have received, and what processes left behind.
+"""The promises of the product, checked against the evidence of a campaign.
 
-It shares no code with the product: the rules are those of docs/protocol.md, written a second time.
+The checker shares no code with the product: the rules are those of docs/protocol.md, written a
+second time.
 """
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Any
 
-ENDED = {"completed", "failed", "timed_out", "cancelled", "expired"}
-MUST_NOT_REPEAT = {"ClearDTC"}
-MOST_LOST_WORKERS = 3
+from dev.chaos.claims import claims_of, has_excuse
+from dev.chaos.evidence import Evidence, LoggedEvent
+from dev.chaos.promises import Rules
+from dev.clients import ENDED
 
-# What may follow what in a log: each event is told by its status, or "response".
+UNSAFE = {"ClearDTC"}
+MAX_LOST_WORKERS = 3
+# Ends of an unsafe command that was sent: no other tells that it may have been carried out.
+ENDS_AFTER_SENDING = {
+    ("completed", ""),
+    ("failed", "vehicle_refused"),
+    ("failed", "outcome_unknown"),
+    ("failed", "worker_lost"),
+}
+
+# The transitions that a log may show, by the names of its events.
 FOLLOWS = {
     "": {"pending"},
     "pending": {"in_progress", "cancelled", "expired"},
@@ -23,106 +33,27 @@ FOLLOWS = {
     "response": {"response", "pending", *(ENDED - {"expired"})},
 }
 
-
-@dataclass(frozen=True)
-class Row:
-    command_id: str
-    key: str
-    """Vehicle, name and parameters: no two commands of a campaign share them."""
-    command_name: str
-    status: str
-    error_code: str
-    last_sequence_number: int
+MIN_SHARE = 0.5  # of the attempts that must be accepted, and of the accepted to be completed
+MAX_SHARE_TAKEN = 0.02  # of the claims may be lost to a machine that is too slow for its leases
 
 
-@dataclass(frozen=True)
-class LoggedEvent:
-    sequence_number: int
-    kind: str
-    payload: dict[str, Any]
-    created_at: datetime
-    author: str
-    """Which life of which process wrote it."""
-
-    @property
-    def says(self) -> str:
-        return str(self.payload.get("status", "response"))
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What one subscriber received."""
-
-    command_id: str
-    frames: list[str]
-    has_ended: bool
-    times_stuck: int
-    closes: list[int]
-
-
-@dataclass
-class Evidence:
-    rows: list[Row] = field(default_factory=list)
-    logs: dict[str, list[LoggedEvent]] = field(default_factory=dict)
-    journal: Counter[str] = field(default_factory=Counter)
-    """How often each key was asked of a vehicle."""
-    ordered: int = 0
-    accepted: dict[str, str] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)
-    cancels: dict[str, int] = field(default_factory=dict)
-    heard: list[Heard] = field(default_factory=list)
-    sockets_in_gauge: float = 0
-    connections_left: list[str] = field(default_factory=list)
-    disturbances: list[tuple[str, float, float]] = field(default_factory=list)
-    """Whom (the life of a process, or a server), since and until when."""
-    tracebacks: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    """Processes that ended by themselves, answers that no client should get."""
-
-    def log_of(self, row: Row) -> list[LoggedEvent]:
-        return self.logs.get(row.command_id, [])
-
-
-class Count(NamedTuple):
-    """How often a promise was broken, and by what."""
-
-    promise: str
-    broken: list[str]
-
-
-LOAD_SHARE = 0.5  # so much of what was ordered must be accepted, and of that be completed
-TAKEN_SHARE = 0.02  # so many claims may be lost to a machine that is too slow for its leases
-GRACE_SECONDS = 6.0  # so long a process feels that Postgres was away
-
-Rule = Callable[[Evidence], Iterable[str]]
-RULES: list[tuple[str, Rule]] = []
-
-
-def rule(promise: str) -> Callable[[Rule], Rule]:
-    def add(function: Rule) -> Rule:
-        RULES.append((promise, function))
-        return function
-
-    return add
-
-
-def check(evidence: Evidence) -> list[Count]:
-    return [Count(promise, list(function(evidence))) for promise, function in RULES]
+rules: Rules[Evidence] = Rules()
+rule, check = rules.add, rules.check
 
 
 # --- The campaign itself
 
 
-@rule("signs that the load was none")
+@rule("load too low to prove anything")
 def idle(evidence: Evidence) -> Iterator[str]:
     accepted = len(evidence.accepted)
     completed = sum(row.status == "completed" for row in evidence.rows)
-    if accepted < LOAD_SHARE * evidence.ordered or not evidence.ordered:
-        yield f"{accepted} of {evidence.ordered} orders were accepted"
-    if completed < LOAD_SHARE * accepted:
+    if accepted < MIN_SHARE * evidence.attempts or not evidence.attempts:
+        yield f"{accepted} of {evidence.attempts} submissions were accepted"
+    if completed < MIN_SHARE * accepted:
         yield f"{completed} of {accepted} accepted commands were completed"
-    if len(evidence.heard) < 2 * accepted * LOAD_SHARE:
-        yield f"{len(evidence.heard)} streams of {accepted} commands"
+    if len(evidence.recordings) < 2 * accepted * MIN_SHARE:
+        yield f"{len(evidence.recordings)} streams of {accepted} commands"
 
 
 # --- Commands
@@ -130,13 +61,13 @@ def idle(evidence: Evidence) -> Iterator[str]:
 
 @rule("accepted commands that are lost")
 def lost(evidence: Evidence) -> Iterator[str]:
-    there = {row.command_id: row.key for row in evidence.rows}
+    existing = {row.command_id: row.key for row in evidence.rows}
     for key, command_id in evidence.accepted.items():
-        if there.get(command_id) != key:
+        if existing.get(command_id) != key:
             yield f"{command_id} {key}"
 
 
-@rule("commands that nobody submitted, or that are there twice")
+@rule("commands that nobody submitted, or that exist twice")
 def invented(evidence: Evidence) -> Iterator[str]:
     submitted = evidence.accepted.keys() | evidence.unknown
     for key, number in Counter(row.key for row in evidence.rows).items():
@@ -145,33 +76,43 @@ def invented(evidence: Evidence) -> Iterator[str]:
 
 
 @rule("commands without a terminal state")
-def open_still(evidence: Evidence) -> Iterator[str]:
+def still_open(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
         if row.status not in ENDED:
             yield f"{row.command_id} is {row.status}"
 
 
-@rule("commands with more than one terminal event, or none")
-def ended_otherwise_than_once(evidence: Evidence) -> Iterator[str]:
+@rule("commands without exactly one terminal event")
+def not_ended_once(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
-        ends = [event.says for event in evidence.log_of(row) if event.says in ENDED]
+        ends = [event.name for event in evidence.log_of(row) if event.name in ENDED]
         if len(ends) != 1:
             yield f"{row.command_id} ended by {ends}"
 
 
-@rule("rows that say otherwise than their log")
+@rule("rows that disagree with their event log")
 def disagreeing(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
         log = evidence.log_of(row)
-        last = (log[-1].sequence_number, log[-1].says) if log else (0, "")
+        last = (log[-1].sequence_number, log[-1].name) if log else (0, "")
         if last != (row.last_sequence_number, row.status):
             yield f"{row.command_id} is {row.status} at {row.last_sequence_number}, its log {last}"
 
 
-# --- Logs
+@rule("cancellations that did not do what they answered, or that nobody asked for")
+def cancelled_otherwise(evidence: Evidence) -> Iterator[str]:
+    """No response, or a 503, may mean anything; each command was cancelled once at most."""
+    for row in evidence.rows:
+        response = evidence.cancels.get(row.command_id)
+        is_cancelled = row.status == "cancelled"
+        if (response == 200 and not is_cancelled) or (response in (409, None) and is_cancelled):
+            yield f"{row.command_id} is {row.status}; its cancellation was answered {response}"
 
 
-@rule("gaps and repeats in a log")
+# --- Event logs
+
+
+@rule("gaps and repeats in an event log")
 def gaps(evidence: Evidence) -> Iterator[str]:
     for command_id, log in evidence.logs.items():
         numbers = [event.sequence_number for event in log]
@@ -179,23 +120,22 @@ def gaps(evidence: Evidence) -> Iterator[str]:
             yield f"{command_id} has {numbers}"
 
 
-@rule("moves that there are not")
-def impossible_moves(evidence: Evidence) -> Iterator[str]:
+@rule("illegal transitions")
+def illegal_transitions(evidence: Evidence) -> Iterator[str]:
     for command_id, log in evidence.logs.items():
         before = ""
         for event in log:
-            if event.says not in FOLLOWS.get(before, ()):
-                yield f"{command_id}: {event.says} after {before or 'nothing'}"
-            before = event.says
+            if event.name not in FOLLOWS.get(before, ()):
+                yield f"{command_id}: {event.name} after {before or 'nothing'}"
+            before = event.name
 
 
-@rule("events written by who had lost the claim")
-def fenced(evidence: Evidence) -> Iterator[str]:
-    """What only the holder writes has the author of the last claim."""
+@rule("events written after the claim was lost")
+def unfenced(evidence: Evidence) -> Iterator[str]:
     for command_id, log in evidence.logs.items():
         holder = ""
         for event in log:
-            if event.says == "in_progress":
+            if event.name == "in_progress":
                 holder = event.author
             elif _only_the_holder_writes(event) and event.author != holder:
                 yield f"{command_id} event {event.sequence_number} by {event.author}, not {holder}"
@@ -204,71 +144,44 @@ def fenced(evidence: Evidence) -> Iterator[str]:
 def _only_the_holder_writes(event: LoggedEvent) -> bool:
     if event.payload.get("error_code") == "worker_lost":
         return False
-    return event.says in {"response", "completed", "failed", "timed_out"}
+    return event.name in {"response", "completed", "failed", "timed_out"}
 
 
-@rule("claims taken from who was alive, beyond what a slow machine excuses")
+@rule("leases taken from live workers, beyond the tolerance for a slow machine")
 def taken(evidence: Evidence) -> Iterator[str]:
-    claims = [claim for command_id in evidence.logs for claim in _claims(evidence, command_id)]
-    taken = [claim for claim in claims if claim.was_taken and not _excuse(evidence, claim)]
-    if len(taken) > max(5, TAKEN_SHARE * len(claims)):
+    claims = [claim for command_id in evidence.logs for claim in claims_of(evidence, command_id)]
+    taken = [claim for claim in claims if claim.was_taken and not has_excuse(evidence, claim)]
+    if len(taken) > max(5, MAX_SHARE_TAKEN * len(claims)):
         yield from (f"{claim.command_id} from {claim.holder}" for claim in taken)
 
 
-@dataclass(frozen=True)
-class Claim:
-    command_id: str
-    holder: str
-    since: float
-    until: float
-    was_taken: bool
-
-
-def _claims(evidence: Evidence, command_id: str) -> Iterator[Claim]:
-    claimed: LoggedEvent | None = None
-    for event in evidence.logs[command_id]:
-        if event.says == "in_progress":
-            claimed = event
-        elif claimed and event.says != "response":
-            was_taken = event.says == "pending" or event.payload.get("error_code") == "worker_lost"
-            since, until = claimed.created_at.timestamp(), event.created_at.timestamp()
-            yield Claim(command_id, claimed.author, since, until, was_taken)
-
-
-def _excuse(evidence: Evidence, claim: Claim) -> bool:
-    return any(
-        since <= claim.until and claim.since <= until + GRACE_SECONDS
-        for whom, since, until in evidence.disturbances
-        if whom in (claim.holder, "postgres")
-    )
-
-
-@rule("answers that are not whole: more, fewer or others than the vehicle gave")
+@rule("completed commands with incomplete or wrong responses")
 def torn(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
         if row.status == "completed":
-            answers = _answers_that_count(evidence.log_of(row))
-            if not _is_whole(row.command_name, answers):
-                yield f"{row.command_id} {row.command_name}: {answers}"
+            responses = _responses_that_count(evidence.log_of(row))
+            if not _is_whole(row.command_name, responses):
+                yield f"{row.command_id} {row.command_name}: {responses}"
 
 
-def _answers_that_count(log: list[LoggedEvent]) -> list[dict[str, Any]]:
-    answers: list[dict[str, Any]] = []
+def _responses_that_count(log: list[LoggedEvent]) -> list[dict[str, Any]]:
+    responses: list[dict[str, Any]] = []
     for event in log:
-        if event.says == "in_progress":
-            answers = []
-        elif event.says == "response":
-            answers.append(event.payload)
-    return answers
+        if event.name == "in_progress":
+            responses = []
+        elif event.name == "response":
+            responses.append(event.payload)
+    return responses
 
 
-def _is_whole(command_name: str, answers: list[dict[str, Any]]) -> bool:
-    if [answer["is_final"] for answer in answers] != [False] * (len(answers) - 1) + [True]:
+def _is_whole(command_name: str, events: list[dict[str, Any]]) -> bool:
+    if [event["is_final"] for event in events] != [False] * (len(events) - 1) + [True]:
         return False
-    types = [answer["response"]["type"] for answer in answers]
+    responses = [event["response"] for event in events]
+    types = [response["type"] for response in responses]
     if command_name == "ReadDTC":
-        codes = [answer["response"]["dtcCode"] for answer in answers[:-1]]
-        number = answers[-1]["response"].get("dtcCount")
+        codes = [response["dtcCode"] for response in responses[:-1]]
+        number = responses[-1].get("dtcCount")
         return codes == sorted(set(codes)) and number == len(codes) and types[-1] == "summary"
     return types == {"ClearDTC": ["cleared"], "ReadDataByID": ["reading", "data"]}[command_name]
 
@@ -276,72 +189,76 @@ def _is_whole(command_name: str, answers: list[dict[str, Any]]) -> bool:
 # --- Vehicles
 
 
-@rule("commands that must not be repeated and were asked twice")
+@rule("unsafe commands sent twice")
 def repeated(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
-        if row.command_name in MUST_NOT_REPEAT and evidence.journal[row.key] > 1:
+        if row.command_name in UNSAFE and evidence.journal[row.key] > 1:
             yield f"{row.command_id} {row.key}: {evidence.journal[row.key]} times"
 
 
-@rule("commands reported as completed that no vehicle was asked")
-def never_ran(evidence: Evidence) -> Iterator[str]:
+@rule("unsafe commands that were sent, and whose end denies it")
+def denied(evidence: Evidence) -> Iterator[str]:
+    for row in evidence.rows:
+        end = (row.status, row.error_code)
+        is_sent = row.command_name in UNSAFE and evidence.journal[row.key]
+        if is_sent and row.status in ENDED and end not in ENDS_AFTER_SENDING:
+            yield f"{row.command_id} {row.key} ended as {' '.join(end)}"
+
+
+@rule("completed commands that were never sent")
+def never_sent(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
         if row.status == "completed" and not evidence.journal[row.key]:
             yield f"{row.command_id} {row.key}"
 
 
-@rule("commands that were asked although nobody had claimed them")
-def ran_unclaimed(evidence: Evidence) -> Iterator[str]:
+@rule("commands sent without a claim")
+def sent_unclaimed(evidence: Evidence) -> Iterator[str]:
     claims = {
-        row.key: sum(event.says == "in_progress" for event in evidence.log_of(row))
+        row.key: sum(event.name == "in_progress" for event in evidence.log_of(row))
         for row in evidence.rows
     }
     for key, number in evidence.journal.items():
         if number > claims.get(key, 0):
-            yield f"{key} was asked {number} times and claimed {claims.get(key, 0)} times"
+            yield f"{key} was sent {number} times and claimed {claims.get(key, 0)} times"
+
+
+@rule("commands sent to offline vehicles")
+def sent_offline(evidence: Evidence) -> Iterator[str]:
+    return (key for key in evidence.journal if key.partition(" ")[0] in evidence.offline_vins)
 
 
 @rule("safe commands given up before three workers were lost")
 def given_up(evidence: Evidence) -> Iterator[str]:
     for row in evidence.rows:
-        claims = sum(event.says == "in_progress" for event in evidence.log_of(row))
-        is_safe = row.command_name not in MUST_NOT_REPEAT
-        if is_safe and row.error_code == "worker_lost" and claims < MOST_LOST_WORKERS:
+        claims = sum(event.name == "in_progress" for event in evidence.log_of(row))
+        is_safe = row.command_name not in UNSAFE
+        if is_safe and row.error_code == "worker_lost" and claims < MAX_LOST_WORKERS:
             yield f"{row.command_id} after {claims} claims"
 
 
 @rule("commands claimed after three workers were lost")
 def claimed_too_often(evidence: Evidence) -> Iterator[str]:
     for command_id, log in evidence.logs.items():
-        claims = sum(event.says == "in_progress" for event in log)
-        if claims > MOST_LOST_WORKERS:
+        claims = sum(event.name == "in_progress" for event in log)
+        if claims > MAX_LOST_WORKERS:
             yield f"{command_id} was claimed {claims} times"
-
-
-@rule("cancellations that did not do what was answered, or that nobody asked for")
-def cancelled_otherwise(evidence: Evidence) -> Iterator[str]:
-    """No answer, or a 503, may mean anything; each command was asked to stop once at most."""
-    for row in evidence.rows:
-        answer = evidence.cancels.get(row.command_id)
-        is_cancelled = row.status == "cancelled"
-        if (answer == 200 and not is_cancelled) or (answer in (409, None) and is_cancelled):
-            yield f"{row.command_id} is {row.status}; its cancellation was answered {answer}"
 
 
 # --- Streams
 
 
-@rule("streams that differ from their log")
+@rule("streams that differ from their event log")
 def different(evidence: Evidence) -> Iterator[str]:
     frames = {
         command_id: [frame_of(command_id, event) for event in log]
         for command_id, log in evidence.logs.items()
     }
-    for heard in evidence.heard:
-        received = [json.loads(text) for text in heard.frames]
-        if received != frames.get(heard.command_id):
+    for recording in evidence.recordings:
+        received = [json.loads(text) for text in recording.frames]
+        if received != frames.get(recording.command_id):
             numbers = [frame["sequence_number"] for frame in received]
-            yield f"{heard.command_id} received {numbers}"
+            yield f"{recording.command_id} received {numbers}"
 
 
 def frame_of(command_id: str, event: LoggedEvent) -> dict[str, Any]:
@@ -355,21 +272,21 @@ def frame_of(command_id: str, event: LoggedEvent) -> dict[str, Any]:
     }
 
 
-@rule("streams that stood still although the log went on")
+@rule("streams that stood still although their log went on")
 def stuck(evidence: Evidence) -> Iterator[str]:
-    for heard in evidence.heard:
-        if heard.times_stuck or not heard.has_ended:
-            yield f"{heard.command_id} after {len(heard.frames)} frames"
+    for recording in evidence.recordings:
+        if recording.times_stuck or not recording.has_ended:
+            yield f"{recording.command_id} after {len(recording.frames)} frames"
 
 
-@rule("streams that a failing server closed (1011 or 4500)")
+@rule("streams closed by a failing server (1011 or 4500)")
 def broken_off(evidence: Evidence) -> Iterator[str]:
-    for heard in evidence.heard:
-        if {1011, 4500} & {*heard.closes}:
-            yield heard.command_id
+    for recording in evidence.recordings:
+        if {1011, 4500} & {*recording.closes}:
+            yield recording.command_id
 
 
-# --- What is left behind
+# --- Leftovers
 
 
 @rule("sockets left in the gauge")
@@ -378,7 +295,7 @@ def sockets_left(evidence: Evidence) -> Iterator[str]:
         yield f"websocket_connections_active is {evidence.sockets_in_gauge:g}"
 
 
-@rule("database connections left open: of the dead, idle in a transaction, beyond the pool")
+@rule("database connections left open: of dead processes, idle in a transaction, beyond the pool")
 def connections_left(evidence: Evidence) -> Iterator[str]:
     return iter(evidence.connections_left)
 
@@ -388,15 +305,6 @@ def tracebacks(evidence: Evidence) -> Iterator[str]:
     return iter(evidence.tracebacks)
 
 
-@rule("processes and answers that went wrong otherwise")
+@rule("other problems of processes and requests")
 def problems(evidence: Evidence) -> Iterator[str]:
     return iter(evidence.problems)
-
-
-def by_command(
-    events: Iterable[tuple[str, LoggedEvent]],
-) -> dict[str, list[LoggedEvent]]:
-    logs: defaultdict[str, list[LoggedEvent]] = defaultdict(list)
-    for command_id, event in events:
-        logs[command_id].append(event)
-    return dict(logs)

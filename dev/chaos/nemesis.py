@@ -1,4 +1,4 @@
-"""What goes wrong in a campaign, and when: drawn from a seed, and written down before the run."""
+"""The faults of a campaign and their times: drawn from a seed, and written down before the run."""
 
 import random
 import time
@@ -10,18 +10,17 @@ from dev.chaos.load import Load
 from dev.chaos.processes import DRAIN_SECONDS, LEASE_SECONDS, Processes
 
 WARM_UP_SECONDS = 2.0
-MOST_BETWEEN_SECONDS = 6.0
-LEAST_BETWEEN_SECONDS = 1.8
-LONGEST_OUTAGE_SECONDS = 60.0
+MAX_BETWEEN_SECONDS = 6.0
+MIN_BETWEEN_SECONDS = 1.8
+MAX_OUTAGE_SECONDS = 60.0
 
 EACH_ONCE = (
     *("kill worker", "pause worker", "drain worker", "kill web"),
-    *("kill valkey", "flush valkey", "kill postgres", "forge doorbells"),
+    *("kill valkey", "flush valkey", "kill postgres", "forge notifications"),
 )
 AGAIN = ("kill worker", "kill worker", "kill worker", "kill web", "kill valkey", "pause worker")
 
-
-BACK = {"kill": "start", "pause": "resume", "drain": "restart"}
+END_OF = {"kill": "start", "pause": "resume", "drain": "restart"}
 
 
 class Step(NamedTuple):
@@ -42,7 +41,7 @@ class Plan:
     def __init__(
         self, seed: int, seconds: float, web: Sequence[str], workers: Sequence[str]
     ) -> None:
-        self._random = random.Random(f"{seed} nemesis")  # noqa: S311
+        self._random = random.Random(f"{seed} nemesis")
         self._seconds = seconds
         self._targets = {"web": web, "worker": workers}
         self._affected: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -50,7 +49,7 @@ class Plan:
     def steps(self) -> Iterator[Step]:
         yield from self._outages()
         kinds = self._kinds()
-        between = min(MOST_BETWEEN_SECONDS, max(LEAST_BETWEEN_SECONDS, self._seconds / 20))
+        between = min(MAX_BETWEEN_SECONDS, max(MIN_BETWEEN_SECONDS, self._seconds / 20))
         at = WARM_UP_SECONDS
         while at < self._seconds:
             yield from self._fault(at, *next(kinds).split())
@@ -62,37 +61,35 @@ class Plan:
                 yield from self._random.sample(deck, len(deck))
 
     def _outages(self) -> Iterator[Step]:
-        """A long one of each server, where the campaign has the time."""
-        length = min(LONGEST_OUTAGE_SECONDS, self._seconds / 10)
+        """Yield a long outage of each server, where the campaign has the time."""
+        length = min(MAX_OUTAGE_SECONDS, self._seconds / 10)
         if length >= LEASE_SECONDS:
             for server, share in (("valkey", 0.4), ("postgres", 0.7)):
-                yield from self._from_to(self._seconds * share, length, "kill", server, "start")
+                yield from self._affect(self._seconds * share, length, "kill", server)
 
-    def _fault(self, at: float, action: str, what: str) -> Iterator[Step]:
+    def _fault(self, at: float, action: str, kind: str) -> Iterator[Step]:
         length = self._length(action)
-        if target := self._unaffected(what, at - 1, at + length + 1):
-            yield from self._from_to(at, length, action, target, BACK.get(action, ""))
+        if target := self._unaffected(kind, at - 1, at + length + 1):
+            yield from self._affect(at, length, action, target)
 
     def _length(self, action: str) -> float:
         if action == "pause":  # sometimes beyond its leases, which others then take over
             return LEASE_SECONDS * self._random.uniform(0.3, 2)
         return DRAIN_SECONDS if action == "drain" else self._random.uniform(0.2, 3)
 
-    def _unaffected(self, what: str, start: float, end: float) -> str:
+    def _unaffected(self, kind: str, start: float, end: float) -> str:
         free = [
             target
-            for target in self._targets.get(what, [what])
+            for target in self._targets.get(kind, [kind])
             if all(end < since or until < start for since, until in self._affected[target])
         ]
         return self._random.choice(free) if free else ""
 
-    def _from_to(
-        self, at: float, length: float, action: str, target: str, back: str
-    ) -> Iterator[Step]:
+    def _affect(self, at: float, length: float, action: str, target: str) -> Iterator[Step]:
         self._affected[target].append((at, at + length))
         yield Step(at, action, target)
-        if back:
-            yield Step(at + length, back, target)
+        if action in END_OF:
+            yield Step(at + length, END_OF[action], target)
 
 
 def run(steps: Sequence[Step], processes: Processes, load: Load) -> None:
@@ -104,10 +101,7 @@ def run(steps: Sequence[Step], processes: Processes, load: Load) -> None:
 
 
 def do(step: Step, processes: Processes, load: Load) -> None:
-    if step.action == "restart":
-        processes.wait_for_the_end(step.target, patience=1)
-        processes.start(step.target)
-    elif step.action == "flush":
+    if step.action == "flush":
         load.flush()
     elif step.action == "forge":
         load.forge()

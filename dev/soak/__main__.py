@@ -1,5 +1,8 @@
-"""`make soak`: a million events and 20,000 connects through one web process. Prints what it holds
-over time, and exits 1 if that grows after the warm-up, or if a stream was not as promised."""
+"""`make soak`: send a million events and 20,000 connects through one web process.
+
+Prints samples of its memory, sockets, threads and connections. Exits 1 if one of them grows after
+the warm-up, or if a stream broke its promise.
+"""
 
 import argparse
 import asyncio
@@ -7,27 +10,31 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
 import psycopg
 
-from dev.chaos.evidence import settle, sockets_in_gauge, tracebacks_in
-from dev.chaos.load import Car, Clients, Seen, make_cars
-from dev.chaos.processes import ROOT
+from dev.chaos.gather import settle, sockets_in_gauge, tracebacks_in
+from dev.chaos.processes import LOAD_SETTINGS
+from dev.clients import Clients, Observations, Vehicle, make_vehicles
+from dev.processes import ROOT, Installation
 from dev.servers import ServerError
 from dev.soak.clients import FAILURES, Size, Soak
 from dev.soak.figures import HEADER, Sample, grown, of_process
-from dev.soak.processes import OneWeb
 
-CARS = 10
-CONNECTS_OF_A_COMMAND = 20
-LEAST_EVENTS = 10  # for each connect
+VEHICLES = 10
+CONNECTS_PER_COMMAND = 20
+MIN_EVENTS = 10  # for each connect
 SAMPLES = 20
 LEAVE_SECONDS = 10.0
-LONGEST_SECONDS = 60.0
-SLOWEST = 200.0  # events in a second
+MAX_SECONDS = 60.0
+MIN_RATE = 200.0  # events in a second
+
+WEB = "web-1"
+# The widest poll interval: a busy process would read most events twice.
+SETTINGS = LOAD_SETTINGS | {"COMMAND_EXPIRES_SECONDS": 24 * 3600, "STREAM_POLL_SECONDS": 3}
 
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
 
@@ -46,16 +53,16 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m dev.soak", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000, help="how many to push")
-    parser.add_argument("--connects", type=int, default=20_000, help="how many sockets to open")
+    parser.add_argument("--events", type=int, default=1_000_000, help="number of events")
+    parser.add_argument("--connects", type=int, default=20_000, help="number of sockets")
     options = parser.parse_args()
-    if options.connects < CARS or options.events < LEAST_EVENTS * options.connects:
-        parser.error(f"at least {CARS} connects, and {LEAST_EVENTS} events for each of them")
+    if options.connects < VEHICLES or options.events < MIN_EVENTS * options.connects:
+        parser.error(f"at least {VEHICLES} connects, and {MIN_EVENTS} events for each of them")
     return options
 
 
 def size_of(events: int, connects: int) -> Size:
-    commands = max(CARS, connects // CONNECTS_OF_A_COMMAND)
+    commands = max(VEHICLES, connects // CONNECTS_PER_COMMAND)
     return Size(commands, -(-events // commands), -(-connects // commands) - 1)
 
 
@@ -64,61 +71,67 @@ def run(options: argparse.Namespace) -> bool:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     size = size_of(options.events, options.connects)
-    with OneWeb(home) as processes:
-        processes.set_up()
-        cars = make_cars(processes.servers.postgres.url, 2 * CARS)
-        processes.start_all()
-        soak = Run(processes, size)
-        asyncio.run(soak.load([car for car in cars if car.is_connected][:CARS]))
-        problems = [*soak.problems, *left_behind(processes, soak)]
+    with SoakedProduct(SETTINGS, home) as product:
+        vehicles = make_vehicles(product.servers.postgres.url, VEHICLES)
+        product.start_all()
+        soak = Run(product, size)
+        asyncio.run(soak.load(vehicles))
+        problems = [*soak.problems, *leftovers(product, soak)]
     return report([*problems, *grown(soak.samples)], home)
+
+
+class SoakedProduct(Installation):
+    """One web process, which is measured, and the producer in the place of the workers."""
+
+    def program(self, name: str) -> Sequence[str]:
+        if name in self.workers:
+            return ("-m", "dev.with_django", "dev.soak.producer")
+        return super().program(name)
 
 
 class Run:
     """One run of the load, with a sample of the web process at every twentieth of it."""
 
-    def __init__(self, processes: OneWeb, size: Size) -> None:
+    def __init__(self, product: SoakedProduct, size: Size) -> None:
         self.samples: list[Sample] = []
         self.problems: list[str] = []
-        self._processes = processes
+        self._product = product
         self._size = size
         self._every = size.commands * size.events / SAMPLES
 
-    async def load(self, cars: list[Car]) -> None:
+    async def load(self, vehicles: list[Vehicle]) -> None:
         print(HEADER, flush=True)
-        seen = Seen()
-        async with Clients(self._processes, seen) as clients:
-            self._soak = Soak(self._processes, clients, self._size, self._look)
+        seen = Observations()
+        async with Clients(self._product, seen) as clients:
+            self._soak = Soak(self._product, clients, self._size, self._on_batch)
             self._start = time.monotonic()
-            longest = LONGEST_SECONDS + self._size.commands * self._size.events / SLOWEST
+            longest = MAX_SECONDS + self._size.commands * self._size.events / MIN_RATE
             try:
                 async with asyncio.timeout(longest):
-                    await self._soak.run(cars)
+                    await self._soak.run(vehicles)
             except* (*FAILURES, httpx.HTTPError) as failures:
                 self.problems += causes(failures)
         self.problems += seen.problems
 
-    def _look(self) -> None:
+    def _on_batch(self) -> None:
         if self._soak.events >= self._every * (len(self.samples) + 1):
             self.samples.append(self.sample())
             print(self.samples[-1], flush=True)
 
     def sample(self) -> Sample:
-        web = self._processes.web[0]
-        streams = sockets_in_gauge(self._processes)
         return Sample(
             self._soak.events,
             self._soak.connects,
             time.monotonic() - self._start,
-            int(streams),
-            *of_process(self._processes.pid(web)),
-            connections(self._processes, web),
+            int(sockets_in_gauge(self._product)),
+            *of_process(self._product.running[WEB].pid),
+            connections(self._product),
         )
 
 
-def connections(processes: OneWeb, name: str) -> int:
-    with psycopg.connect(processes.servers.postgres.url) as connection:
-        (number,) = connection.execute(CONNECTIONS, [processes.life(name)]).fetchone() or (0,)
+def connections(product: Installation) -> int:
+    with psycopg.connect(product.servers.postgres.url) as connection:
+        (number,) = connection.execute(CONNECTIONS, [WEB]).fetchone() or (0,)
     return int(number)
 
 
@@ -130,26 +143,22 @@ def causes(error: BaseException) -> Iterator[str]:
         yield f"a client failed: {error!r}"
 
 
-def left_behind(processes: OneWeb, soak: Run) -> Iterator[str]:
-    """What should not be there when all clients have left, and when the processes have."""
-    processes.restart_the_dead()
-    yield from (f"{disturbance.whom} died" for disturbance in processes.disturbances)
-    if not processes.disturbances:
-        if not settle(lambda: sockets_in_gauge(processes) == 0, LEAVE_SECONDS):
-            yield f"{sockets_in_gauge(processes):g} sockets are left in the gauge"
-        print(f"{soak.sample()}  (all have left)", flush=True)
-    web = processes.web[0]
-    processes.stop_all()
-    if not settle(lambda: connections(processes, web) == 0, LEAVE_SECONDS):
-        yield f"{connections(processes, web)} database connections are left open"
-    yield from processes.unasked
-    yield from tracebacks_in(processes.logs)
+def leftovers(product: Installation, soak: Run) -> Iterator[str]:
+    """Yield what should not be there when all clients have left, and when the processes have."""
+    if not settle(lambda: sockets_in_gauge(product) == 0, LEAVE_SECONDS):
+        yield f"{sockets_in_gauge(product):g} sockets are left in the gauge"
+    print(f"{soak.sample()}  (all have left)", flush=True)
+    yield from product.stop(product.workers)
+    yield from product.stop(product.web)
+    if not settle(lambda: connections(product) == 0, LEAVE_SECONDS):
+        yield f"{connections(product)} database connections are left open"
+    yield from tracebacks_in(product.logs)
 
 
 def report(problems: list[str], home: Path) -> bool:
     for problem in problems:
         print(f"soak: {problem}")
-    print(f"soak: NOT WELL: see {home}" if problems else "soak: nothing grew, and nothing was lost")
+    print(f"soak: FAILED: see {home}" if problems else "soak: nothing grew, and nothing was lost")
     return not problems
 
 

@@ -1,4 +1,4 @@
-"""What the web process holds at one moment, and whether it came to hold ever more."""
+"""Samples of a process, and a comparison of early ones with late ones."""
 
 import os
 import statistics
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.chaos.processes import POOL_SIZE
+from dev.processes import POOL_SIZE
 
-WARM = 0.2  # of the run; what is held then, until BEFORE, is compared with what is held from LATE
-BEFORE, LATE = 0.4, 0.8
+# Shares of the run: samples from WARM to BEFORE are compared with those from LATE.
+WARM, BEFORE, LATE = 0.2, 0.4, 0.8
 
-SOCKETS = 20  # which are just opening or closing, and not among the streams
-THREADS = 6  # of requests that are just answered
+SOCKETS = 20  # that are just opening or closing, and not among the streams
+THREADS = 6  # of requests in progress
 CONNECTIONS = 3  # outside of the pool
 
 MB = 2**20
@@ -44,28 +44,30 @@ HEADER = "   events  connects  seconds  streams   RSS MB   fds  threads  connect
 @dataclass(frozen=True)
 class Figure:
     name: str
-    of: Callable[[Sample], float]
-    most: Callable[[float], float]
-    """What it may have become, from what it was."""
+    value: Callable[[Sample], float]
+    maximum: Callable[[float], float]
+    """The greatest late value that an early value allows."""
 
-    def growth(self, was: Iterable[Sample], became: Iterable[Sample]) -> str:
-        """Empty if there is none."""
-        before, after = (statistics.median(map(self.of, part)) for part in (was, became))
-        most = self.most(before)
-        if after <= most:
+    def growth(self, early: Iterable[Sample], late: Iterable[Sample]) -> str:
+        """Describe the growth of the median; return an empty text if it is allowed."""
+        before, after = (statistics.median(map(self.value, part)) for part in (early, late))
+        maximum = self.maximum(before)
+        if after <= maximum:
             return ""
-        return f"{self.name}: from {before:.1f} to {after:.1f}, at most {most:.1f} is allowed"
+        return f"{self.name}: from {before:.1f} to {after:.1f}, at most {maximum:.1f} is allowed"
 
 
 FIGURES = (
-    Figure("MB of RSS", lambda sample: sample.rss / MB, lambda was: min(was * 1.1, was + 20)),
+    Figure(
+        "MB of RSS", lambda sample: sample.rss / MB, lambda before: min(before * 1.1, before + 20)
+    ),
     Figure(
         "file descriptors besides the streams",
         lambda sample: sample.fds - sample.streams,
-        lambda was: was + SOCKETS,
+        lambda before: before + SOCKETS,
     ),
-    Figure("threads", lambda sample: sample.threads, lambda was: was + THREADS),
-    # The pool may grow to its size at any time. What leaks goes beyond, or ends in a timeout.
+    Figure("threads", lambda sample: sample.threads, lambda before: before + THREADS),
+    # The pool may grow to its size at any time; a leak goes beyond, or ends in a timeout.
     Figure(
         "database connections", lambda sample: sample.connections, lambda _: POOL_SIZE + CONNECTIONS
     ),
@@ -73,17 +75,17 @@ FIGURES = (
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """Which figures grew after the warm-up: medians, since each has its ups and downs."""
+    """Describe the figures that grew after the warm-up."""
     total = max((sample.events for sample in samples), default=0)
-    was = [sample for sample in samples if WARM * total < sample.events <= BEFORE * total]
-    became = [sample for sample in samples if sample.events > LATE * total]
-    if not was or not became:
+    early = [sample for sample in samples if WARM * total < sample.events <= BEFORE * total]
+    late = [sample for sample in samples if sample.events > LATE * total]
+    if not early or not late:
         return ["the run ended too early to compare anything"]
-    return [growth for figure in FIGURES if (growth := figure.growth(was, became))]
+    return [growth for figure in FIGURES if (growth := figure.growth(early, late))]
 
 
 def of_process(pid: int) -> tuple[int, int, int]:
-    """Resident bytes, open file descriptors, threads."""
+    """Return resident bytes, open file descriptors and threads."""
     process = Path("/proc", str(pid))
     resident = int((process / "statm").read_text().split()[1])
     return resident * PAGE, _entries(process / "fd"), _entries(process / "task")

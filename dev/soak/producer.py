@@ -1,25 +1,23 @@
-"""Does what a worker does, without a vehicle: claims commands, and writes the answers that the
-clients ask for. Many at once, since not the writing is to be measured but the web process."""
+"""A producer in the place of a worker: claims commands, and writes responses that clients request.
 
-import os
+It writes many at once, since the web process is to be measured and not the writing.
+"""
+
 import signal
 import sys
 
-import django
+from django.conf import settings
+from django.db.models.functions import Now
+from redis import Redis
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sovd.settings")
-django.setup(set_prefix=False)
+from commands import events, lifecycle
+from commands.lifecycle import writing
+from commands.models import Command
+from dev.soak.requests import QUEUE, WriteRequest
+from vehicles.models import Vehicle
 
-from django.conf import settings  # noqa: E402
-from redis import Redis  # noqa: E402
-
-from commands import events, lifecycle  # noqa: E402
-from commands.models import Command  # noqa: E402
-from dev.soak.wanted import QUEUE, Wanted  # noqa: E402
-from vehicles.models import Vehicle  # noqa: E402
-
-MOST_AT_ONCE = 1000
-ANSWER = {
+MAX_AT_ONCE = 1000
+RESPONSE = {
     "type": "dtc",
     "ecuAddress": "0x10",
     "dtcCode": "P0113",
@@ -36,26 +34,27 @@ def main() -> None:
     with Redis.from_url(settings.REDIS_URL, socket_timeout=None) as redis:
         while True:
             _, text = redis.blpop([QUEUE])
-            producer.write(Wanted.decode(text.decode()))
+            producer.write(WriteRequest.decode(text.decode()))
 
 
 class Producer:
     def __init__(self) -> None:
         self._claimed: dict[str, Command] = {}
 
-    def write(self, wanted: Wanted) -> None:
-        if wanted.command_id not in self._claimed:
+    def write(self, request: WriteRequest) -> None:
+        if request.command_id not in self._claimed:
             self._claim()
-        command = self._claimed[wanted.command_id]
-        last = 2 if wanted.is_end else 0  # the final answer and the end that it brings
-        number = wanted.up_to - command.last_sequence_number - last
-        lifecycle._write(command, [events.response(ANSWER, is_final=False)] * number)
-        if wanted.is_end:
-            lifecycle.complete(self._claimed.pop(wanted.command_id), ANSWER)
+        command = self._claimed[request.command_id]
+        last = 2 if request.is_end else 0  # the final response and the status that it brings
+        number = request.up_to - command.last_sequence_number - last
+        response = RESPONSE | ({"padding": "x" * request.padding} if request.padding else {})
+        writing.write(command, [events.response(response, is_final=False)] * number)
+        if request.is_end:
+            lifecycle.complete(self._claimed.pop(request.command_id), RESPONSE)
 
     def _claim(self) -> None:
-        Vehicle.objects.seen()
-        claimed = lifecycle.claim(MOST_AT_ONCE)
+        Vehicle.objects.update(connection_status="connected", last_seen_at=Now())
+        claimed = lifecycle.claim(MAX_AT_ONCE)
         self._claimed |= {str(command.pk): command for command in claimed}
 
 

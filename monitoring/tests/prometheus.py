@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes what a test starts, with our rules at the pace of a test."""
+"""A real Prometheus that scrapes the processes of a test, with our rules over short windows."""
 
 import json
 import re
@@ -14,12 +14,12 @@ from django.conf import settings
 
 from dev.servers import free_port, spawn
 from sovd.tests.processes import until
-from sovd.tests.test_processes import ask
+from sovd.tests.site import ask
 
 BASE: Path = settings.BASE_DIR
 RULES = BASE / "monitoring" / "rules.yml"
 SCRAPE_SECONDS = 2
-WINDOW = f"{4 * SCRAPE_SECONDS}s"  # what takes minutes in production takes so long here
+WINDOW = f"{4 * SCRAPE_SECONDS}s"  # in place of minutes
 
 Targets = dict[str, list[str]]  # by job, such as {"web": ["127.0.0.1:9101"]}
 
@@ -33,13 +33,13 @@ class Prometheus:
         return ask(self._port, "GET", "/-/ready")[0] == 200
 
     def watch(self, targets: Targets) -> None:
-        """What DNS would say from now on."""
+        """Set the targets, as DNS does in production."""
         for job in ("web", "worker"):
             found = [{"targets": targets.get(job, [])}]
             (self.directory / f"{job}.json").write_text(json.dumps(found))
 
     def query(self, expression: str) -> list[float]:
-        """The value of each series, without those that are no number."""
+        """Return the value of each series, without NaN."""
         result = self._get("query", query=expression)["result"]
         values = [float(sample["value"][1]) for sample in result]
         return [value for value in values if value == value]  # noqa: PLR0124 - drops NaN
@@ -61,9 +61,9 @@ class Prometheus:
 def prometheus(directory: Path, targets: Targets) -> Iterator[Prometheus]:
     port = free_port()
     (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration()))
-    (directory / "rules.yml").write_text(at_the_pace_of_a_test(RULES.read_text()))
-    watching = Prometheus(directory, port)
-    watching.watch(targets)
+    (directory / "rules.yml").write_text(with_short_waits(RULES.read_text()))
+    server = Prometheus(directory, port)
+    server.watch(targets)
     command: Sequence[str | Path] = [
         "prometheus",
         f"--config.file={directory / 'prometheus.yml'}",
@@ -73,15 +73,15 @@ def prometheus(directory: Path, targets: Targets) -> Iterator[Prometheus]:
     ]
     process = spawn(command, stdout=subprocess.DEVNULL)
     try:
-        until(watching.is_ready)
-        yield watching
+        until(server.is_ready)
+        yield server
     finally:
         process.kill()
         process.wait()
 
 
 def configuration() -> dict[str, Any]:
-    """Ours, with files in place of DNS, which is the only part that needs containers."""
+    """Return our configuration with files in place of DNS, the only part that needs containers."""
     ours: dict[str, Any] = yaml.safe_load((BASE / "prometheus.yml").read_text())
     ours["global"] = {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": "1s"}
     ours["rule_files"] = ["rules.yml"]
@@ -91,10 +91,10 @@ def configuration() -> dict[str, Any]:
     return ours
 
 
-def at_the_pace_of_a_test(text: str) -> str:
-    """The same expressions and thresholds, over shorter windows."""
-    return re.sub(r"for: \w+", "for: 1s", at_the_window_of_a_test(text))
+def with_short_waits(text: str) -> str:
+    """Return the rules with the same expressions and thresholds, over shorter windows."""
+    return re.sub(r"for: \w+", "for: 1s", with_short_windows(text))
 
 
-def at_the_window_of_a_test(text: str) -> str:
-    return re.sub(r"\[(5m|\$__rate_interval)\]", f"[{WINDOW}]", text)
+def with_short_windows(text: str) -> str:
+    return re.sub(r"(\[|offset )(5m|1h|\$__rate_interval)\b", rf"\g<1>{WINDOW}", text)

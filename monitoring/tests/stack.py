@@ -1,4 +1,4 @@
-"""The product's processes as Prometheus meets them: in one process, on one host, in containers."""
+"""The product in each topology that Prometheus meets: one process, one host, containers."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import Popen
 
+from dev.processes import SEED, WORKER, production, web
 from dev.servers import Servers, free_port, start_servers
 from sovd.tests.processes import SECONDS, running
-from sovd.tests.test_processes import SEED, Site
+from sovd.tests.site import Site
 
 FAULTY = {"MOCK_VEHICLE_TIMEOUT_RATE": 1, "COMMAND_TIMEOUT_SECONDS": 0.5}
 
 
 @dataclass
 class Stack:
-    """What runs, where one may submit, and where its metrics are."""
+    """Running processes, the site to submit at, and the addresses of their metrics."""
 
     site: Site
     targets: dict[str, list[str]]
@@ -33,10 +34,10 @@ class Stack:
         self._stack.close()
 
     def start_workers(self, **given: object) -> None:
-        """On the ports that are watched, each with a metrics directory of its own."""
+        """Start a worker on each scraped port, with a metrics directory of its own."""
         self.workers = [
             self.start(
-                *("manage.py", "runworker"),
+                *WORKER,
                 PROMETHEUS_MULTIPROC_DIR=self.directory / target.rpartition(":")[2],
                 WORKER_METRICS_PORT=target.rpartition(":")[2],
                 **given,
@@ -61,7 +62,7 @@ class Stack:
 
 @contextmanager
 def embedded(directory: Path) -> Iterator[Stack]:
-    """One process, one registry."""
+    """Run one process with one registry."""
     site = Site()
     given = {"SOVD_VAR_DIR": directory / "var", **PACE}
     with started(Stack(site, {"web": [f"127.0.0.1:{site.port}"]}, directory, given)) as stack:
@@ -72,27 +73,26 @@ def embedded(directory: Path) -> Iterator[Stack]:
 
 @contextmanager
 def one_host(directory: Path) -> Iterator[Stack]:
-    """Several web and several worker processes share a directory: any web process shows all."""
-    with production(directory, web=1) as stack:
-        stack.given["PROMETHEUS_MULTIPROC_DIR"] = directory / "metrics"
+    """Run several web and worker processes that share a directory: any web process shows all."""
+    with on_servers(directory, web_processes=1) as stack:
         stack.start(*SEED).wait(SECONDS)
         runserver = ("manage.py", "runserver", f"127.0.0.1:{stack.site.port}", "--noreload")
         stack.start(*runserver)
-        stack.start(*daphne(free_port()))
-        stack.workers = [stack.start("manage.py", "runworker") for _ in range(2)]
+        stack.start(*web(free_port()))
+        stack.workers = [stack.start(*WORKER) for _ in range(2)]
         stack.targets = {"web": [f"127.0.0.1:{stack.site.port}"]}
         yield stack
 
 
 @contextmanager
 def containers(directory: Path) -> Iterator[Stack]:
-    """Each process is a target of its own, on a port of its own."""
-    with production(directory, web=2, workers=3) as stack:
+    """Run each process as a target of its own, on a port of its own."""
+    with on_servers(directory, web_processes=2, workers=3) as stack:
         stack.start(*SEED, PROMETHEUS_MULTIPROC_DIR=directory / "seed").wait(SECONDS)
         for n, target in enumerate(stack.targets["web"]):
             port = target.rpartition(":")[2]
             given = {"PROMETHEUS_MULTIPROC_DIR": directory / port, "WEB_METRICS_PORT": port}
-            stack.start(*daphne(free_port() if n else stack.site.port), **given)
+            stack.start(*web(free_port() if n else stack.site.port), **given)
         stack.start_workers()
         yield stack
 
@@ -105,21 +105,15 @@ PACE: dict[str, object] = {
 
 
 @contextmanager
-def production(directory: Path, web: int, workers: int = 0) -> Iterator[Stack]:
+def on_servers(directory: Path, web_processes: int, workers: int = 0) -> Iterator[Stack]:
     targets = {
-        "web": [f"127.0.0.1:{free_port()}" for _ in range(web)],
+        "web": [f"127.0.0.1:{free_port()}" for _ in range(web_processes)],
         "worker": [f"127.0.0.1:{free_port()}" for _ in range(workers)],
     }
     with started(Stack(Site(), targets, directory)) as stack:
         servers = start_servers(directory, stack._stack)
         stack.servers = servers
-        stack.given = {
-            "DATABASE_URL": servers.postgres.url,
-            "REDIS_URL": servers.valkey.url,
-            "SECRET_KEY": "k" * 40,
-            "ALLOWED_HOSTS": "127.0.0.1",
-            **PACE,
-        }
+        stack.given = production(servers.postgres.url, servers.valkey.url, directory) | PACE
         yield stack
 
 
@@ -129,10 +123,6 @@ def started(stack: Stack) -> Iterator[Stack]:
         yield stack
     finally:
         stack.close()
-
-
-def daphne(port: int) -> tuple[str, ...]:
-    return ("-m", "daphne", "-v", "0", "-p", str(port), "sovd.asgi:application")
 
 
 Topology = Callable[[Path], AbstractContextManager[Stack]]

@@ -1,4 +1,4 @@
-"""A real Prometheus against real processes: what it sees, and when it calls."""
+"""A real Prometheus with real processes: its metrics, its alerts, its panels."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,17 +14,18 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from websockets.sync.client import connect
 
 from commands.events import group_of
+from conftest import ClearDTC, ReadDTC
 from dev.servers import scratch_directory
 from monitoring.tests.prometheus import (
     BASE,
     WINDOW,
     Prometheus,
-    at_the_window_of_a_test,
     prometheus,
+    with_short_windows,
 )
 from monitoring.tests.stack import FAULTY, TOPOLOGIES, Stack, Topology, containers
 from sovd.tests.processes import SECONDS, until
-from sovd.tests.test_processes import OFFLINE, VINS, Site, frames_of
+from sovd.tests.site import OFFLINE, VINS, Site, ask, frames_of
 
 DASHBOARDS = BASE / "monitoring" / "grafana" / "dashboards"
 CONNECTED = VINS[:-1]
@@ -33,7 +35,7 @@ CONNECTED = VINS[:-1]
 
 
 def operate(site: Site, ends: Event) -> None:
-    """What an operator does all day: submit to each vehicle, and follow to the end."""
+    """Submit to each vehicle and follow to the end, again and again."""
     while not ends.is_set():
         for command_id in [site.submit(vin) for vin in CONNECTED]:
             with site.stream(command_id) as stream:
@@ -53,7 +55,7 @@ def load(site: Site) -> Iterator[None]:
 
 
 def refuse(site: Site, command_id: str) -> None:
-    """Without a token."""
+    """Open a stream without a token."""
     address = f"ws://127.0.0.1:{site.port}/ws/responses/{command_id}"
     with connect(address, proxy=None, open_timeout=SECONDS) as stream:
         list(frames_of(stream))
@@ -61,7 +63,7 @@ def refuse(site: Site, command_id: str) -> None:
 
 @contextmanager
 def watched(topology: Topology) -> Iterator[tuple[Stack, Prometheus]]:
-    """Every target is up."""
+    """Run the topology and a Prometheus that reaches every target."""
     with scratch_directory() as directory, topology(directory) as stack:
         until(stack.site.is_up)
         with prometheus(directory, stack.targets) as watching:
@@ -70,7 +72,7 @@ def watched(topology: Topology) -> Iterator[tuple[Stack, Prometheus]]:
             yield stack, watching
 
 
-# --- What is seen, in each topology
+# --- Metrics, in each topology
 
 MOVING = [  # under the load above
     "commands_executed_total",
@@ -85,7 +87,7 @@ MOVING = [  # under the load above
     "django_db_execute_total",
     "process_cpu_seconds_total",
 ]
-SHOWING = [  # what is above zero meanwhile
+SHOWING = [  # above zero under the load
     "vehicle_connections_active",
     "websocket_connections_active",
     "sovd_workers_active",
@@ -93,9 +95,10 @@ SHOWING = [  # what is above zero meanwhile
     'sovd_commands_pending{vehicle="away"}',
     'sovd_oldest_pending_command_age_seconds{vehicle="away"}',
 ]
-THERE = [  # what needs a fault to move: see the alerts below
+THERE = [  # they need a fault to move: see the alerts below
     "sovd_command_timeout_total",
     "sovd_leases_taken_over_total",
+    "sovd_unsafe_commands_lost_total",
     "sovd_stream_refusals_total",
     "sovd_stream_frames_dropped_total",
     "sovd_stream_delivery_seconds_count",
@@ -122,24 +125,24 @@ def above_zero(watching: Prometheus, expression: str) -> None:
     until(lambda: watching.total(expression) > 0)
 
 
-# --- When it calls
+# --- Alerts
 
 
 @pytest.fixture(scope="module")
-def alarmed() -> Iterator[tuple[Stack, Prometheus]]:
+def running() -> Iterator[tuple[Stack, Prometheus]]:
     with watched(containers) as (stack, watching):
         yield stack, watching
 
 
 @pytest.fixture
-def stack(alarmed: tuple[Stack, Prometheus]) -> Stack:
-    return alarmed[0]
+def stack(running: tuple[Stack, Prometheus]) -> Stack:
+    return running[0]
 
 
 @pytest.fixture
-def watching(alarmed: tuple[Stack, Prometheus]) -> Iterator[Prometheus]:
-    """Before and after each fault all is well, and nothing fires."""
-    watching = alarmed[1]
+def watching(running: tuple[Stack, Prometheus]) -> Iterator[Prometheus]:
+    """A Prometheus with no alert firing, before the fault and after it."""
+    watching = running[1]
     until(lambda: not watching.firing())
     yield watching
     until(lambda: not watching.firing())
@@ -163,7 +166,7 @@ def test_vehicles_do_not_answer_and_workers_are_lost(stack: Stack, watching: Pro
 
 
 def are_frozen_at_work(stack: Stack) -> bool:
-    """Between two commands they go on."""
+    """Freeze all workers while a command runs; let them go on if none does."""
     stack.signal_workers(signal.SIGSTOP)
     with psycopg.connect(stack.own_servers.postgres.url) as connection:
         running = "SELECT 1 FROM commands_command WHERE status = 'in_progress'"
@@ -191,11 +194,11 @@ def test_a_message_from_the_future_sends_the_subscriber_to_the_log(
     with stack.site.stream(command_id) as stream:
         stream.recv(SECONDS)
         while watching.total(dropped) == before:
-            asyncio.run(ring_too_early(stack, command_id))
+            asyncio.run(publish_too_early(stack, command_id))
 
 
-async def ring_too_early(stack: Stack, command_id: str) -> None:
-    """The doorbell of an event that is not there."""
+async def publish_too_early(stack: Stack, command_id: str) -> None:
+    """Publish an event that is not in the log."""
     frame = {"command_id": command_id, "sequence_number": 9, "timestamp": "2026-01-01T00:00:00Z"}
     message = {**frame, "type": "command.event", "frame": json.dumps(frame)}
     layer = RedisPubSubChannelLayer(hosts=[stack.own_servers.valkey.url])
@@ -211,7 +214,7 @@ def test_workers_are_frozen(stack: Stack, watching: Prometheus) -> None:
 
 
 def make_older(stack: Stack, command_id: str) -> None:
-    """As if it had waited for two minutes."""
+    """Let the command look as if it had waited for two minutes."""
     with psycopg.connect(stack.own_servers.postgres.url) as connection:
         connection.execute(
             "UPDATE commands_command SET submitted_at = submitted_at - interval '2 minutes' "
@@ -235,17 +238,58 @@ def test_the_database_is_away(stack: Stack, watching: Prometheus) -> None:
     stack.own_servers.postgres.start()
 
 
+def test_an_unsafe_command_loses_its_worker(stack: Stack, watching: Prometheus) -> None:
+    """The process that notices the loss has just started."""
+    stack.kill_workers()
+    stack.start_workers(MOCK_VEHICLE_TIMEOUT_RATE=1)
+    _, text = post(stack.site, ClearDTC)
+    command_id = json.loads(text)["command_id"]
+    until(lambda: stack.site.status_of(command_id) == "in_progress")
+    until(lambda: is_sent(stack, command_id))
+    stack.kill_workers()
+    stack.start_workers()
+    fires(watching, "UnsafeCommandLost")
+    assert stack.site.status_of(command_id) == "failed"
+
+
+def post(site: Site, command: dict[str, Any]) -> tuple[int, str]:
+    (vehicle,) = site.get(f"/api/v1/vehicles/?search={VINS[0]}")["results"]
+    body = {"vehicle_id": vehicle["vehicle_id"], **command}
+    return ask(site.port, "POST", "/api/v1/commands/", body, site.token)
+
+
+def is_sent(stack: Stack, command_id: str) -> bool:
+    with psycopg.connect(stack.own_servers.postgres.url) as connection:
+        sent = "SELECT 1 FROM commands_command WHERE command_id = %s AND sent_at IS NOT NULL"
+        return bool(connection.execute(sent, [command_id]).fetchone())
+
+
+def test_requests_fail(stack: Stack, watching: Prometheus) -> None:
+    """The database takes no writes: submissions are refused, and everything else works."""
+    with psycopg.connect(stack.own_servers.postgres.url, autocommit=True) as connection:
+        connection.execute("ALTER DATABASE sovd SET default_transaction_read_only = on")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = 'sovd' AND pid <> pg_backend_pid()"
+        )
+        try:
+            while "RequestsFail" not in watching.firing():
+                post(stack.site, ReadDTC)
+        finally:
+            connection.execute("ALTER DATABASE sovd RESET default_transaction_read_only")
+
+
 def test_streams_are_refused(stack: Stack, watching: Prometheus) -> None:
     command_id = stack.site.submit()
     while "StreamsRefused" not in watching.firing():
         refuse(stack.site, command_id)
 
 
-# --- What is drawn
+# --- Panels
 
 
-def drawn() -> dict[str, str]:
-    """The expression of each panel, by dashboard, title and number."""
+def expressions() -> dict[str, str]:
+    """Return the expression of each panel, by dashboard, title and number."""
     boards = [json.loads(file.read_text()) for file in sorted(DASHBOARDS.glob("*.json"))]
     return {
         f"{board['title']}: {panel['title']} {target['refId']}": target["expr"]
@@ -257,9 +301,9 @@ def drawn() -> dict[str, str]:
 
 def test_every_panel_has_something_to_draw(stack: Stack, watching: Prometheus) -> None:
     with load(stack.site):
-        for panel, expression in drawn().items():
+        for panel, expression in expressions().items():
             print(panel, expression)  # noqa: T201 - the last one is shown if it has no data
-            has_data(watching, at_the_window_of_a_test(expression))
+            has_data(watching, with_short_windows(expression))
 
 
 def has_data(watching: Prometheus, expression: str) -> None:

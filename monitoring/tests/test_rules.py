@@ -1,4 +1,4 @@
-"""The rules, the configuration and the names of the metrics, as Prometheus' own tool sees them."""
+"""Rules, configuration and names of metrics, checked by Prometheus' own tool."""
 
 import re
 from subprocess import run
@@ -11,7 +11,7 @@ from monitoring.tests.prometheus import BASE, RULES
 
 
 def promtool(*arguments: str, given: str = "") -> str:
-    """What it says; nothing is wrong."""
+    """Return its output, which reports no problem."""
     command = ["promtool", *arguments]
     ended = run(command, cwd=BASE, input=given, text=True, capture_output=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -22,7 +22,7 @@ def test_the_configuration_and_its_rules_are_valid() -> None:
     promtool("check", "config", "prometheus.yml")
 
 
-def test_each_rule_by_invented_series() -> None:
+def test_each_rule_fires_on_its_series_and_not_short_of_them() -> None:
     promtool("test", "rules", "monitoring/rules.test.yml")
 
 
@@ -31,7 +31,7 @@ def test_the_metrics_are_named_by_the_conventions(transactional_db: None) -> Non
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/monitoring.md", "docs/production.md"])
-def test_the_documents_name_metrics_that_are_there(document: str, transactional_db: None) -> None:
+def test_the_metrics_that_documents_name_exist(document: str, transactional_db: None) -> None:
     page = Client().get("/metrics").content.decode()
     known = {*re.findall(r"^# HELP (\S+)", page, re.MULTILINE), *rules("record")}
     named = {*re.findall(r"\b(?:sovd[:_][\w:]+|\w+_(?:total|active))\b", text_of(document))}

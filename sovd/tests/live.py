@@ -1,4 +1,4 @@
-"""A running product, for tests that stand before it as its clients do."""
+"""The running product, for tests that use it as its clients do."""
 
 import os
 import re
@@ -7,36 +7,51 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from subprocess import Popen
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from sovd.tests.processes import SECONDS, running_to, until
-from sovd.tests.test_processes import SEED, Site, own_database
+from dev.processes import SEED, Process, Product, Settings, production
+from dev.servers import free_port
+from sovd.tests.processes import SECONDS, own_database, until
+from sovd.tests.site import Site
+
+OF_VEHICLES = re.compile(
+    r'"code": 50[24], "request": "[A-Z]+ /sovd/|(Bad Gateway|Gateway Timeout): /sovd/'
+)
 
 
 class Live(Site):
-    """One web process and one worker on a database of their own. What they log is kept."""
+    """A person at a web process and a worker with a database of their own. Their log is kept."""
 
-    def __init__(self, environment: dict[str, object], log: Path) -> None:
-        super().__init__()
-        self.environment = environment
-        self._log = log
-        self.processes: list[Popen[bytes]] = []
+    def __init__(self, product: Product) -> None:
+        super().__init__(product.ports["web-1"])
+        self._product = product
+
+    @property
+    def environment(self) -> dict[str, object]:
+        return self._product.settings
+
+    @property
+    def processes(self) -> list[Process]:
+        return [*self._product.running.values()]
 
     def errors(self) -> list[str]:
-        """What no request may bring about: tracebacks, and lines of level ERROR."""
-        lines = self._log.read_text(errors="replace").splitlines()
+        """Return what no request may cause: tracebacks, and lines of level ERROR.
+
+        A 502 or 504 of the SOVD façade stands for the vehicle.
+        """
+        lines = [line for line in self.logged().splitlines() if not OF_VEHICLES.search(line)]
         return [line for line in lines if re.search(r"Traceback| ERROR |\"level\": ?\"error", line)]
 
     def logged(self) -> str:
-        return self._log.read_text(errors="replace")
+        logs = self._product.logs
+        assert logs
+        return "".join(file.read_text(errors="replace") for file in sorted(logs.iterdir()))
 
-    def heard(self, said: bytes, patience: float = SECONDS) -> bytes:
-        """All that is answered to these very bytes, until it hangs up or is silent for long."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=patience) as connection:
+    def heard(self, said: bytes, patience: float = SECONDS, port: int = 0) -> bytes:
+        """Return the whole response to these bytes, until the server hangs up or is silent."""
+        address = ("127.0.0.1", port or self.port)
+        with socket.create_connection(address, timeout=patience) as connection:
             # Beside reading: the server may answer before it has read everything.
             sending = threading.Thread(target=_send, args=(connection, said))
             sending.start()
@@ -45,12 +60,12 @@ class Live(Site):
             sending.join()
         return answer
 
-    def dead(self) -> list[Popen[bytes]]:
+    def dead(self) -> list[Process]:
         return [process for process in self.processes if process.poll() is not None]
 
 
 def _send(connection: socket.socket, said: bytes) -> None:
-    with suppress(OSError):  # it has heard enough
+    with suppress(OSError):  # the server has hung up
         connection.sendall(said)
 
 
@@ -61,33 +76,39 @@ def _receive(connection: socket.socket) -> bytes:
         return b""
 
 
+@pytest.fixture
+def live(product: Product) -> Live:
+    """The running product, in which each test has a login of its own."""
+    return Live(product)
+
+
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     directory = tmp_path_factory.mktemp("live")
-    with own_database("live") as database_url, (directory / "log").open("wb") as log:
-        environment: dict[str, object] = {
-            "DATABASE_URL": database_url,
-            "REDIS_URL": urlsplit(os.environ["REDIS_URL"])._replace(path="/2").geturl(),
-            "SECRET_KEY": "a key of the tests, and of nobody else: 0123456789",
-            "ALLOWED_HOSTS": "127.0.0.1,localhost",
-            "PROMETHEUS_MULTIPROC_DIR": directory / "metrics",
-            "MOCK_VEHICLE_LATENCY_SECONDS": 0.01,
-            "REQUEST_SECONDS": 5,
-        }
-        site = Live(environment, directory / "log")
-        with started(site, log):
-            yield site
+    settings = {
+        "STATIC_ROOT": directory / "nothing",  # collecting takes longer than most tests
+        "ACCESS_TOKEN_SECONDS": 7_200,  # a test has one token, however long it takes
+        "REQUEST_SECONDS": 5,
+        "STREAM_PING_SECONDS": 2,
+        "WORKER_METRICS_PORT": free_port(),
+    }
+    with (
+        own_database("live") as database_url,
+        started(database_url, directory, settings) as product,
+    ):
+        yield product
 
 
 @contextmanager
-def started(site: Live, log: Any) -> Iterator[None]:
-    daphne = ("-m", "daphne", "-b", "127.0.0.1", "-p", str(site.port), "sovd.asgi:application")
-    with running_to(log, *SEED, **site.environment) as seeding:
-        assert seeding.wait(SECONDS) == 0
-    with (
-        running_to(log, *daphne, **site.environment) as web,
-        running_to(log, "manage.py", "runworker", **site.environment) as worker,
-    ):
-        site.processes = [web, worker]
-        until(site.is_up)
-        yield
+def started(database_url: str, directory: Path, settings: Settings) -> Iterator[Product]:
+    """Start the product on this database, and on the Valkey of the tests."""
+    given = production(database_url, os.environ["REDIS_URL"], directory) | {
+        "DJANGO_SETTINGS_MODULE": "sovd.tests.settings",
+        "MOCK_VEHICLE_LATENCY_SECONDS": 0.01,
+        **settings,
+    }
+    with Product(given, logs=directory / "logs") as product:
+        product.run("seed", *SEED)
+        product.start_all()
+        until(Live(product).is_up)
+        yield product

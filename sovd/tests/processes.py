@@ -1,24 +1,26 @@
-"""The product's own processes, started as a person or a container starts them."""
+"""Processes of the product, started as a person or a container starts them."""
 
-import ast
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, TypeVar
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
-from django.conf import settings
+from django.db import connection
 
+from dev.processes import WORKER, Process, environment, production, python
 from dev.servers import spawn
 
 T = TypeVar("T")
 
-SECONDS = 30.0  # a deadline for what takes two on an idle machine
+SECONDS = 120.0  # a deadline for what takes two on an idle machine
 POLL_SECONDS = 0.05
 
 
@@ -28,46 +30,10 @@ class Ended(NamedTuple):
     errors: list[str]
 
 
-def variables_of(file: str) -> dict[str, ast.Call]:
-    """The environment variables that a file reads, and the calls by which it does."""
-    nodes = ast.walk(ast.parse((settings.BASE_DIR / file).read_text()))
-    calls = [node for node in nodes if isinstance(node, ast.Call) and _reads_a_variable(node)]
-    return {ast.literal_eval(call.args[0]): call for call in calls}
-
-
-def _reads_a_variable(call: ast.Call) -> bool:
-    """A function that is given a NAME: one of the file's own, or of `os.environ`."""
-    function = ast.unparse(call.func)
-    name = call.args[0] if call.args else None
-    return (
-        ("." not in function or function.startswith(("os.", "env.")))
-        and isinstance(name, ast.Constant)
-        and re.fullmatch("[A-Z][A-Z_]+", str(name.value)) is not None
-    )
-
-
-def environment(**given: object) -> dict[str, str]:
-    """That of a machine on which nothing but `given` is set."""
-    names = [*variables_of("sovd/settings.py"), "HOST", "PORT"]
-    # Empty and not absent: a .env file fills in what is absent.
-    unset = dict.fromkeys(names, "")
-    # A start is mostly imports: the first one keeps their bytecode for all others.
-    unset["PYTHONDONTWRITEBYTECODE"] = ""
-    return os.environ | unset | {name: str(value) for name, value in given.items()}
-
-
 @contextmanager
-def running(*arguments: str, **given: object) -> Iterator[subprocess.Popen[bytes]]:
-    """What it prints is shown with the test that fails."""
-    with running_to(None, *arguments, **given) as process:
-        yield process
-
-
-@contextmanager
-def running_to(
-    log: IO[bytes] | None, *arguments: str, **given: object
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = _start(arguments, given, pipe=log)
+def running(*arguments: str, **given: object) -> Iterator[Process]:
+    """Run it until the end of the block; pytest shows its output if the test fails."""
+    process = python(arguments, environment(given))
     try:
         yield process
     finally:
@@ -82,7 +48,9 @@ def run(*arguments: str, **given: object) -> Ended:
 
 def run_all(*commands: tuple[Sequence[str], Mapping[str, object]]) -> list[Ended]:
     """Start all, then wait for all: most of their time is Python's imports."""
-    processes = [_start(*command, pipe=subprocess.PIPE) for command in commands]
+    processes = [
+        python(arguments, environment(given), subprocess.PIPE) for arguments, given in commands
+    ]
     try:
         return [_end_of(process) for process in processes]
     finally:
@@ -91,21 +59,38 @@ def run_all(*commands: tuple[Sequence[str], Mapping[str, object]]) -> list[Ended
             process.communicate()
 
 
-def _start(
-    arguments: Sequence[str], given: Mapping[str, object], pipe: int | IO[bytes] | None = None
-) -> subprocess.Popen[bytes]:
-    command = [sys.executable, *arguments]
-    env = environment(**given)
-    return spawn(command, cwd=settings.BASE_DIR, env=env, stdout=pipe, stderr=pipe)
+@contextmanager
+def own_database(name: str, options: str = "") -> Iterator[str]:
+    """Make an empty database, and drop it at the end of the block."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    name = f"sovd_{name}_{os.getpid()}"
+    with psycopg.connect(url.geturl(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} {options}")
+        try:
+            yield url._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> Ended:
+def drain_worker(failpoints: str = "", journal: Path | None = None, **given: object) -> int:
+    """Let a worker process drain the database of the tests; return its exit code."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    database_url = url._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    given = {"MOCK_VEHICLE_LATENCY_SECONDS": 0.01, **given}
+    patches = ["--failpoints", failpoints] + (["--journal", str(journal)] if journal else [])
+    patched = ("-m", "dev.with_django", "dev.chaos.patched", *patches)
+    with TemporaryDirectory() as directory:
+        settings = production(database_url, os.environ["REDIS_URL"], Path(directory)) | given
+        return run(*patched, *WORKER, "--drain", **settings).exit_code
+
+
+def _end_of(process: Process) -> Ended:
     output, errors = process.communicate(timeout=SECONDS)
     return Ended(process.returncode, output.decode(), errors.decode().splitlines())
 
 
 def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
-    """What the condition says as soon as it is true. A refused connection is a "not yet"."""
+    """Return the result of the condition as soon as it is true; OSError counts as false."""
     deadline = time.monotonic() + seconds
     answer: object = None
     while time.monotonic() < deadline:
@@ -120,10 +105,10 @@ def until(condition: Callable[[], T], seconds: float = SECONDS) -> T:
 
 
 def tool(name: str, *arguments: str, cwd: Path, seconds: float = SECONDS) -> Ended:
-    """A command of the virtual environment."""
+    """Run a command of the virtual environment."""
     command: list[str | Path] = [Path(sys.executable).parent / name, *arguments]
-    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
-    process = spawn(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    variables = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    process = spawn(command, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         output, errors = process.communicate(timeout=seconds)
     finally:

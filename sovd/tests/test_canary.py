@@ -1,16 +1,16 @@
-"""Secrets, sent wherever a client can send them, and looked for wherever they must not be."""
+"""Secrets: sent everywhere, and looked for in logs, metrics and pages."""
 
 import json
 import secrets
 
 from sovd.tests.live import Live
-from sovd.tests.test_processes import OFFLINE, ask
-from sovd.tests.test_server import request
+from sovd.tests.raw_http import request
+from sovd.tests.site import OFFLINE, ask
 
 JSON = b"Content-Type: application/json"
 
 
-def test_no_secret_gets_out(live: Live, counts: list[str]) -> None:
+def test_no_secret_is_in_logs_metrics_or_pages(live: Live, counts: list[str]) -> None:
     canary = f"canary-{secrets.token_hex(8)}"
     command_id = live.submit(OFFLINE)
     _, text = ask(

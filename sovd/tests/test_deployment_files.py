@@ -1,9 +1,9 @@
-"""The files that put the product into containers, held against the real tools and the code."""
+"""The files that put the product into containers, checked by the real tools and the code."""
 
-import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +14,8 @@ import yaml
 from django.conf import settings
 
 from dev.servers import spawn
-from sovd.tests.processes import Ended, variables_of
+from sovd.tests.live import Live
+from sovd.tests.processes import Ended
 
 BASE: Path = settings.BASE_DIR
 BIN = Path(sys.executable).parent
@@ -34,7 +35,7 @@ def tool(name: str, *arguments: str | Path, **environment: str) -> Ended:
 
 
 def compose(*arguments: str | Path, **environment: str) -> Ended:
-    # Whatever the developer has in .env is not what these tests are about.
+    # Without the .env of the developer.
     return tool("docker-compose", "--env-file", os.devnull, *arguments, **environment)
 
 
@@ -49,7 +50,7 @@ def services() -> dict[str, Any]:
 # --- docker-compose.yml
 
 
-def test_the_services(services: dict[str, Any]) -> None:
+def test_compose_starts_these_services(services: dict[str, Any]) -> None:
     ours = {"migrate", "web", "worker"}
     assert set(services) == {"postgres", "redis", *ours, "prometheus", "grafana"}
 
@@ -63,12 +64,30 @@ def test_a_missing_secret_is_named_with_what_to_do(name: str) -> None:
     assert "set it in .env" in told[0]
 
 
-def test_all_that_stays_has_a_health_check(services: dict[str, Any]) -> None:
+def test_every_lasting_service_has_a_health_check(services: dict[str, Any]) -> None:
     lasting = {name: service for name, service in services.items() if name != "migrate"}
     assert [name for name, service in lasting.items() if "healthcheck" not in service] == []
 
 
-def test_nothing_works_on_tables_that_are_not_there(services: dict[str, Any]) -> None:
+def test_no_health_check_goes_through_a_proxy(services: dict[str, Any], live: Live) -> None:
+    """Docker may set `http_proxy` in each container, and that proxy does not know this host."""
+    command = services["web"]["healthcheck"]["test"][1:]
+    command = [part.replace(":8000/", f":{live.port}/") for part in command]
+    proxies = dict.fromkeys(("http_proxy", "HTTP_PROXY"), "http://127.0.0.1:1")
+    assert tool(*command, **proxies) == Ended(0, "", [])
+    others = {services[name]["healthcheck"]["test"][3] for name in ("web", "worker")}
+    assert all("ProxyHandler({})" in script for script in others)
+    for name in ("prometheus", "grafana"):
+        assert services[name]["healthcheck"]["test"][1:4] == ["wget", "-Y", "off"]
+
+
+def test_a_stream_is_pinged_before_a_load_balancer_closes_it(services: dict[str, Any]) -> None:
+    assert services["web"]["command"][:3] == ["python", "manage.py", "runweb"]
+    assert "STREAM_PING_SECONDS" not in services["web"]["environment"]
+    assert settings.STREAM_PING_SECONDS <= 20
+
+
+def test_web_and_worker_start_after_the_migrations(services: dict[str, Any]) -> None:
     assert services["migrate"]["command"] == ["python", "manage.py", "migrate"]
     for name in ("web", "worker"):
         conditions = {on: how["condition"] for on, how in services[name]["depends_on"].items()}
@@ -79,13 +98,14 @@ def test_nothing_works_on_tables_that_are_not_there(services: dict[str, Any]) ->
         }
 
 
-def test_the_worker_is_given_the_time_of_a_whole_command(services: dict[str, Any]) -> None:
+def test_compose_lets_a_worker_finish_its_commands(services: dict[str, Any]) -> None:
     minutes, seconds = re.findall(r"\d+", services["worker"]["stop_grace_period"])  # such as 1m10s
-    longest = float(EXAMPLE["COMMAND_TIMEOUT_SECONDS"]) + float(EXAMPLE["COMMAND_LEASE_SECONDS"])
+    example = dict(re.findall(r"(?m)^#(\w+)=(.*)$", (BASE / ".env.example").read_text()))
+    longest = float(example["COMMAND_TIMEOUT_SECONDS"]) + float(example["COMMAND_LEASE_SECONDS"])
     assert 60 * int(minutes) + int(seconds) > longest
 
 
-def test_production_mode(services: dict[str, Any]) -> None:
+def test_compose_sets_the_production_mode(services: dict[str, Any]) -> None:
     for name in ("migrate", "web", "worker"):
         environment = services[name]["environment"]
         assert environment["DEBUG"] == "0"
@@ -100,7 +120,7 @@ def test_allowed_hosts_are_added_to_this_host() -> None:
     assert hosts == "sovd.example.com,localhost,127.0.0.1"
 
 
-def test_what_is_ours_can_do_little(services: dict[str, Any]) -> None:
+def test_our_containers_have_few_rights(services: dict[str, Any]) -> None:
     for name in ("migrate", "web", "worker"):
         service = services[name]
         assert (service["read_only"], service["tmpfs"]) == (True, ["/tmp"])  # noqa: S108
@@ -111,18 +131,18 @@ def test_what_is_ours_can_do_little(services: dict[str, Any]) -> None:
         assert service["environment"]["PROMETHEUS_MULTIPROC_DIR"].startswith("/tmp/")  # noqa: S108
 
 
-def test_nothing_takes_the_whole_machine(services: dict[str, Any]) -> None:
+def test_every_service_has_limits_of_cpu_and_memory(services: dict[str, Any]) -> None:
     for service in services.values():
         assert {"cpus", "memory"} <= service["deploy"]["resources"]["limits"].keys()
 
 
-def test_who_asks_for_no_password_listens_on_this_host_alone(services: dict[str, Any]) -> None:
+def test_services_without_a_password_listen_on_this_host_only(services: dict[str, Any]) -> None:
     for name in ("prometheus", "grafana"):
         (port,) = services[name]["ports"]
         assert port["host_ip"] == "127.0.0.1"
 
 
-def test_many_web_processes_get_a_port_each() -> None:
+def test_a_range_of_ports_publishes_several_web_processes() -> None:
     ended = compose("config", "--format", "json", WEB_PORT="8000-8002", **REQUIRED)
     (port,) = json.loads(ended.output)["services"]["web"]["ports"]
     assert port["published"] == "8000-8002"
@@ -136,7 +156,7 @@ def test_the_data_of_postgres_outlive_its_container(services: dict[str, Any]) ->
 # --- prometheus.yml
 
 
-def test_prometheus_asks_where_the_services_listen(services: dict[str, Any]) -> None:
+def test_prometheus_scrapes_the_ports_of_the_services(services: dict[str, Any]) -> None:
     ports = {
         name: int(services[name]["environment"][f"{name.upper()}_METRICS_PORT"])
         for name in ("web", "worker")
@@ -147,7 +167,7 @@ def test_prometheus_asks_where_the_services_listen(services: dict[str, Any]) -> 
     assert {name: dns["port"] for dns in asked for name in dns["names"]} == ports
 
 
-def test_the_metrics_ports_are_for_the_network_behind(services: dict[str, Any]) -> None:
+def test_the_metrics_ports_are_not_published(services: dict[str, Any]) -> None:
     published = {
         (name, port["target"])
         for name, service in services.items()
@@ -156,7 +176,7 @@ def test_the_metrics_ports_are_for_the_network_behind(services: dict[str, Any]) 
     assert published == {("web", 8000), ("prometheus", 9090), ("grafana", 3000)}
 
 
-def test_prometheus_reads_our_file(services: dict[str, Any]) -> None:
+def test_prometheus_reads_our_rules(services: dict[str, Any]) -> None:
     mounts = {volume["source"]: volume["target"] for volume in services["prometheus"]["volumes"]}
     assert mounts[str(BASE / "prometheus.yml")] == "/etc/prometheus/prometheus.yml"
     (rules,) = yaml.safe_load((BASE / "prometheus.yml").read_text())["rule_files"]
@@ -186,24 +206,34 @@ def test_grafana_finds_its_dashboards_and_prometheus(services: dict[str, Any]) -
 
 
 def provisioned(file: Path) -> dict[str, Any]:
-    """JSON is YAML."""
+    """Return the content of a YAML or JSON file: JSON is YAML."""
     found: dict[str, Any] = yaml.safe_load(file.read_text())
     return found
 
 
 # --- Dockerfile
 
+INSTRUCTIONS = (BASE / "Dockerfile").read_text()
 
-def test_dockerfile_is_clean() -> None:
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert tool("hadolint", "Dockerfile") == Ended(0, "", [])
 
 
-def test_the_image_serves_what_compose_asks_for(services: dict[str, Any]) -> None:
-    instructions = (BASE / "Dockerfile").read_text()
-    (command,) = re.findall(r"^CMD (.*)$", instructions, re.MULTILINE)
+def test_the_image_starts_the_server_that_compose_starts(services: dict[str, Any]) -> None:
+    (command,) = re.findall(r"^CMD (.*)$", INSTRUCTIONS, re.MULTILINE)
     assert json.loads(command) == services["web"]["command"]
-    assert re.search(r"^USER [1-9]", instructions, re.MULTILINE)
-    assert "--require-hashes" in instructions
+    assert re.search(r"^USER [1-9]", INSTRUCTIONS, re.MULTILINE)
+    assert "--require-hashes" in INSTRUCTIONS
+
+
+def test_the_image_holds_the_hashed_static_files_and_no_key() -> None:
+    before, collecting, after = re.split(
+        r"^(RUN(?:.*\\\n)*.*collectstatic.*(?:\n .*)*)", INSTRUCTIONS, flags=re.MULTILINE
+    )
+    assert "COPY . ./" in before
+    assert "COPY" not in after
+    assert "SECRET_KEY=" in collecting  # otherwise the embedded mode makes one and keeps it
 
 
 def test_the_image_holds_the_code_and_nothing_else() -> None:
@@ -214,21 +244,15 @@ def test_the_image_holds_the_code_and_nothing_else() -> None:
     assert {line[1:] for line in lines if line.startswith("!")} == needed
 
 
-# --- .env.example
-
-SETTINGS = variables_of("sovd/settings.py")
-SERVE = variables_of("commands/management/commands/serve.py")
-EXAMPLE = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (BASE / ".env.example").read_text(), re.MULTILINE))
+# --- Makefile
 
 
-def test_every_variable_is_documented_and_no_other() -> None:
-    asked = re.findall(r"\$\{([A-Z_]+):", (BASE / "docker-compose.yml").read_text())
-    assert set(EXAMPLE) == {*SETTINGS, *SERVE, *asked}
-
-
-@pytest.mark.parametrize(
-    ("name", "call"),
-    [(n, call) for n, call in SETTINGS.items() if ast.unparse(call.func) in ("number", "whole")],
-)
-def test_documented_defaults(name: str, call: ast.Call) -> None:
-    assert float(EXAMPLE[name]) == ast.literal_eval(call.args[1])
+@pytest.mark.parametrize("target", ["run", "stack"])
+def test_make_collects_the_static_files_before_it_starts_a_server(
+    target: str, tmp_path: Path
+) -> None:
+    absent = f"STATIC={tmp_path}/staticfiles.json"
+    ended = tool(shutil.which("make") or "make", "--dry-run", absent, target)
+    commands = ended.output.splitlines()
+    (collecting,) = [at for at, command in enumerate(commands) if "collectstatic" in command]
+    assert (ended.exit_code, collecting < len(commands) - 1) == (0, True)

@@ -1,4 +1,4 @@
-"""What nobody thought of, at a live server. `make fuzz` sends more than the tests do."""
+"""Random hostile requests and sockets at a live server. `make fuzz` sends more of them."""
 
 import os
 import random
@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
-from commands.tests.test_hostile_input import (
+from commands.tests.api.hostile_input import (
     BODIES,
     HEADERS,
     METHODS,
@@ -22,36 +23,69 @@ from commands.tests.test_hostile_input import (
 )
 from sovd.tests.live import Live
 from sovd.tests.processes import SECONDS, tool, until
-from sovd.tests.test_processes import OFFLINE, STREAMS, metrics_at
+from sovd.tests.site import OFFLINE, STREAMS, VINS, ask, metrics_at
+
+pytestmark = pytest.mark.fuzz
+SEED = int(os.environ.get("FUZZ_SEED", "20260301"))
+EXAMPLES = os.environ.get("FUZZ_EXAMPLES", "4")
+HTTP_CASES = int(os.environ.get("FUZZ_HTTP", "5000"))
+SOCKET_CASES = int(os.environ.get("FUZZ_SOCKETS", "1000"))
 
 # It wants more than a schema can say: that a vehicle exists, that a text holds no NUL.
 NOT = "positive_data_acceptance"
+OTHER_ECUS = "/components/0x(18|28|40)"
+ENDS_THE_LOGIN = "/token/logout"  # of the request: a run with such a route proves little else
 
 
-def test_the_api_is_what_its_schema_says(live: Live, tmp_path: Path, counts: list[str]) -> None:
-    examples = os.environ.get("FUZZ_EXAMPLES", "4")
+def test_the_api_does_what_its_schema_says(live: Live, tmp_path: Path, counts: list[str]) -> None:
+    checked = check_schema(live, tmp_path, "--exclude-path-regex", ENDS_THE_LOGIN)
+    live.get("/api/v1/vehicles/")  # the login of the run has not ended
+    counts.append(f"{checked} schemathesis cases, none beside the schema")
+
+
+def test_routes_that_end_a_login_do_what_their_schema_says(live: Live, tmp_path: Path) -> None:
+    check_schema(live, tmp_path, "--include-path-regex", ENDS_THE_LOGIN)
+    assert ask(live.port, "GET", "/api/v1/vehicles/", token=live.token)[0] == 401
+
+
+def test_the_facade_does_what_its_document_says(
+    live: Live, tmp_path: Path, counts: list[str]
+) -> None:
+    """It reads tolerantly, and a 502 or 504 stands for the vehicle: `live.errors` allows these."""
+    checked = check_schema(
+        live,
+        tmp_path,
+        *("--exclude-path-regex", OTHER_ECUS),
+        schema=f"/sovd/{VINS[0]}/v1/docs",
+        without=f"{NOT},negative_data_rejection,not_a_server_error",
+    )
+    counts.append(f"{checked} schemathesis cases of the SOVD façade, none beside its document")
+
+
+def check_schema(
+    live: Live, directory: Path, *options: str, schema: str = "/api/schema/", without: str = NOT
+) -> int:
+    """Send requests made from the schema; return their number."""
     ended = tool(
         "schemathesis",
         "run",
-        f"http://127.0.0.1:{live.port}/api/schema/",
+        f"http://127.0.0.1:{live.port}{schema}",
         *("--header", f"Authorization: Bearer {live.token}"),
-        *("--checks", "all", "--exclude-checks", NOT),
-        *("--max-examples", examples, "--seed", "20260301", "--generation-database", "none"),
+        *("--checks", "all", "--exclude-checks", without),
+        *("--max-examples", EXAMPLES, "--seed", str(SEED), "--generation-database", "none"),
         *("--phases", "examples,coverage,fuzzing", "--no-color", "--warnings", "off"),
-        cwd=tmp_path,
-        seconds=300,
+        *options,
+        cwd=directory,
+        seconds=1_800,
     )
     assert ended.exit_code == 0, ended.output
     assert (live.errors(), live.dead()) == ([], [])
     (generated,) = re.findall(r"(\d+) generated", ended.output)
-    counts.append(f"{generated} schemathesis cases, none beside the schema")
+    return int(generated)
 
 
 # Requests that mean no good
 
-SEED = 20260301
-HTTP_CASES = int(os.environ.get("FUZZ_HTTP", "5000"))
-SOCKET_CASES = int(os.environ.get("FUZZ_SOCKETS", "1000"))
 AT_ONCE = 6
 ADDRESSES = [
     *PLACES,
@@ -109,8 +143,8 @@ def mangled(dice: random.Random, said: bytes) -> bytes:
     return bytes(copy)
 
 
-def test_hostile_requests(live: Live, counts: list[str]) -> None:
-    dice = random.Random(SEED)  # noqa: S311
+def test_hostile_requests_cause_no_server_error(live: Live, counts: list[str]) -> None:
+    dice = random.Random(SEED)
     known = [live.submit(), live.submit(OFFLINE)]
     cases = [hostile_request(dice, live, known) for _ in range(HTTP_CASES)]
     with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -194,8 +228,8 @@ def outcome(case: tuple[str, dict[str, str], bytes]) -> str:
     return "still open"
 
 
-def test_hostile_sockets(live: Live, counts: list[str]) -> None:
-    dice = random.Random(SEED)  # noqa: S311
+def test_hostile_sockets_cause_no_server_error(live: Live, counts: list[str]) -> None:
+    dice = random.Random(SEED)
     known = [live.submit(), live.submit(OFFLINE)]
     live.follow(known[0])
     cases = [

@@ -1,4 +1,4 @@
-"""One page for all processes of a host, whatever is away or dead, for those who may read it."""
+"""Metrics of all processes of a host on one page, and the clients that may read it."""
 
 import os
 import re
@@ -16,9 +16,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from prometheus_client.mmap_dict import MmapedDict
 
-from commands import lifecycle, metrics, scrape
+from commands import lifecycle
+from commands.catalogue import COMMAND_TYPES
+from commands.metrics import scrape
 from commands.models import Command
-from conftest import ClearDTC, api, claim_one, follow, make_vehicle, submit
+from commands.stream.protocol import REASONS
+from conftest import ClearDTC, api, claim_one, follow, make_vehicle, mark_seen, submit
 from dev.servers import spawn
 from vehicles.models import Vehicle
 
@@ -48,12 +51,14 @@ def test_vehicles_are_counted_by_effective_presence(
     client: Client, vehicle: Vehicle, transactional_db: None
 ) -> None:
     assert "vehicle_connections_active 0.0" in page(client)
-    Vehicle.objects.seen()
+    mark_seen()
     assert "vehicle_connections_active 1.0" in page(client)
 
 
 @pytest.mark.embedded
-def test_what_waits_and_what_runs(client: Client, operator: User, vehicle: Vehicle) -> None:
+def test_pending_and_running_commands_are_counted(
+    client: Client, operator: User, vehicle: Vehicle
+) -> None:
     away = make_vehicle(202)
     for of in (vehicle, vehicle, away):
         submit(operator, of)
@@ -69,14 +74,40 @@ def test_what_waits_and_what_runs(client: Client, operator: User, vehicle: Vehic
 
 
 @pytest.mark.embedded
-def test_nothing_waits(client: Client, transactional_db: None) -> None:
+def test_without_pending_commands_the_figures_are_zero(
+    client: Client, transactional_db: None
+) -> None:
     said = samples(page(client))
     assert said['sovd_commands_pending{vehicle="away"}'] == 0
     assert said['sovd_oldest_pending_command_age_seconds{vehicle="away"}'] == 0
 
 
-def test_a_scrape_reads_two_small_indexes_alone(operator: User, vehicle: Vehicle) -> None:
-    """A thousand commands that have ended, and a few that wait."""
+def test_the_oldest_pending_command_is_found_beyond_those_that_are_counted(
+    client: Client, operator: User
+) -> None:
+    """Counting stops at 10,000; the age of the oldest does not depend on that."""
+    first, last = sorted((make_vehicle(1), make_vehicle(2)), key=lambda vehicle: vehicle.pk)
+    rows = [
+        Command(vehicle=first, submitted_by=operator, command_name="ReadDTC", expires_at=Now())
+        for _ in range(10_000)
+    ]
+    Command.objects.bulk_create(rows)
+    oldest = submit_directly(operator, last)
+    Command.objects.filter(pk=oldest.pk).update(submitted_at=Now() - timedelta(minutes=2))
+    mark_seen()
+    said = samples(page(client))
+    assert said['sovd_commands_pending{vehicle="connected"}'] == 10_000
+    assert 120 <= said['sovd_oldest_pending_command_age_seconds{vehicle="connected"}'] < 180
+
+
+def submit_directly(user: User, vehicle: Vehicle) -> Command:
+    return Command.objects.create(
+        vehicle=vehicle, submitted_by=user, command_name="ReadDTC", expires_at=Now()
+    )
+
+
+def test_a_scrape_reads_small_indexes_alone(operator: User, vehicle: Vehicle) -> None:
+    """The table has a thousand commands that have ended, and a few that wait."""
     waiting = [submit(operator, vehicle) for _ in range(5)]
     ended = [
         Command(vehicle=vehicle, submitted_by=operator, status="completed", expires_at=Now())
@@ -87,12 +118,14 @@ def test_a_scrape_reads_two_small_indexes_alone(operator: User, vehicle: Vehicle
         cursor.execute("VACUUM ANALYZE commands_command")
     with CaptureQueriesContext(connection) as asked:
         assert scrape.waiting()["away"] == len(waiting)
+        assert scrape.oldest_pending(Vehicle.objects.all()) == waiting[0].submitted_at
         assert scrape.in_progress() == 0
     plans = [plan_of(query["sql"]) for query in asked.captured_queries]
-    assert [re.findall(r"([A-Z][\w ]+ Scan.*?) on commands_command", plan) for plan in plans] == [
-        ["Index Only Scan using command_vehicle_queue"],
-        ["Index Only Scan using command_lapsed"],
-    ]
+    for plan, indexes in zip(
+        plans, ["command_(vehicle_)?queue"] * 2 + ["command_lapsed"], strict=True
+    ):
+        (scan,) = re.findall(r"(Scan.*?) on commands_command", plan)
+        assert re.match(f"Scan using {indexes}", scan), plan
     assert all("Limit" in plan for plan in plans)
 
 
@@ -103,10 +136,10 @@ def plan_of(query: str) -> str:
 
 
 @pytest.mark.embedded
-def test_the_page_does_without_a_database_that_fails(
+def test_the_page_has_no_figures_of_a_database_that_fails(
     client: Client, transactional_db: None
 ) -> None:
-    """Its table is not there, as before the first migration."""
+    """The table is missing, as before the first migration."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE vehicles_vehicle RENAME TO away")
         try:
@@ -116,9 +149,7 @@ def test_the_page_does_without_a_database_that_fails(
 
 
 @pytest.mark.embedded
-def test_the_page_does_without_a_database_that_says_nothing(
-    client: Client, vehicle: Vehicle
-) -> None:
+def test_the_page_has_no_figures_of_a_database_that_hangs(client: Client, vehicle: Vehicle) -> None:
     """Another transaction holds the table, and the count would wait for it."""
     if connection.vendor == "sqlite":  # where a reader never waits for a writer
         assert "vehicle_connections_active" in page(client)
@@ -144,7 +175,7 @@ def samples(page: str) -> dict[str, float]:
 
 
 class Moved:
-    """By how much each sample has moved since the beginning of the test."""
+    """Change of each sample since the beginning of the test."""
 
     def __init__(self) -> None:
         self._before = self._now()
@@ -157,7 +188,7 @@ class Moved:
 
 
 @pytest.mark.embedded
-def test_a_command_that_is_carried_out(operator: User, vehicle: Vehicle) -> None:
+def test_a_command_that_is_carried_out_is_counted(operator: User, vehicle: Vehicle) -> None:
     moved = Moved()
     submit(operator, vehicle)
     command = claim_one()
@@ -171,7 +202,7 @@ def test_a_command_that_is_carried_out(operator: User, vehicle: Vehicle) -> None
 
 
 @pytest.mark.embedded
-def test_what_the_vehicle_did_wrong_by_name_and_code(operator: User, vehicle: Vehicle) -> None:
+def test_failures_are_counted_by_name_and_code(operator: User, vehicle: Vehicle) -> None:
     moved = Moved()
     submit(operator, vehicle, ClearDTC)
     lifecycle.fail(claim_one(), "vehicle_refused", "Conditions not correct.")
@@ -188,7 +219,7 @@ def ended(name: str, status: str, code: str) -> str:
 
 
 @pytest.mark.embedded
-def test_what_a_lost_worker_left_is_counted_and_waits_only_once(
+def test_a_command_of_a_lost_worker_is_counted_and_waits_only_once(
     operator: User, vehicle: Vehicle
 ) -> None:
     moved = Moved()
@@ -203,7 +234,7 @@ def test_what_a_lost_worker_left_is_counted_and_waits_only_once(
 
 
 @pytest.mark.embedded
-def test_what_is_rolled_back_is_not_counted(operator: User, vehicle: Vehicle) -> None:
+def test_events_that_are_rolled_back_are_not_counted(operator: User, vehicle: Vehicle) -> None:
     moved = Moved()
     with transaction.atomic():
         lifecycle.submit(operator, vehicle, "ReadDTC", {})
@@ -212,7 +243,7 @@ def test_what_is_rolled_back_is_not_counted(operator: User, vehicle: Vehicle) ->
 
 
 @pytest.mark.embedded
-async def test_streams_that_are_refused(transactional_db: None) -> None:
+async def test_refused_streams_are_counted_by_reason(transactional_db: None) -> None:
     moved = Moved()
     async with follow("no-uuid", None) as stream:
         assert (await stream.rest())[1] == 4401
@@ -222,15 +253,15 @@ async def test_streams_that_are_refused(transactional_db: None) -> None:
 # --- Labels
 
 BOUNDED = {
-    "command_name": {"ReadDTC", "ClearDTC", "ReadDataByID", "other"},
+    "command_name": {*COMMAND_TYPES, "other"},
     "vehicle": {"connected", "away"},
     "source": {"live", "log"},
     "kind": {"status", "response", "error"},
-    "reason": {*metrics.REFUSALS},
+    "reason": {*REASONS},
 }
 
 
-def test_every_label_of_ours_has_few_values(operator: User, vehicle: Vehicle) -> None:
+def test_every_label_of_the_product_has_few_values(operator: User, vehicle: Vehicle) -> None:
     lifecycle.submit(operator, vehicle, f"Unheard-of-{vehicle.vin}", {})
     api(operator).get(f"/api/v1/commands/?search={vehicle.vin}")
     ours = [line for line in page(Client()).splitlines() if re.match("sovd_|command", line)]
@@ -267,7 +298,7 @@ def test_every_label_of_ours_has_few_values(operator: User, vehicle: Vehicle) ->
         ("secret", {}, 403),
     ],
 )
-def test_who_may_read_the_metrics(
+def test_metrics_are_read_by_this_host_or_with_the_token(
     token: str, asked: dict[str, str], status: int, settings: Any, transactional_db: None
 ) -> None:
     settings.METRICS_TOKEN = token
@@ -277,7 +308,7 @@ def test_who_may_read_the_metrics(
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-def test_machines_may_call_us_what_they_want(path: str, transactional_db: None) -> None:
+def test_probes_and_metrics_answer_for_any_host(path: str, transactional_db: None) -> None:
     host = {"host": "a-container.local"}
     assert Client().get(path, headers=host).status_code == 200
     assert Client().get("/accounts/login/", headers=host).status_code == 400
@@ -287,30 +318,32 @@ def test_machines_may_call_us_what_they_want(path: str, transactional_db: None) 
 
 
 @pytest.mark.embedded
-def test_a_killed_process_has_no_open_streams_but_did_count(directory: Path, dead: int) -> None:
+def test_the_counters_of_a_killed_process_stay_and_its_streams_do_not(
+    directory: Path, dead: int
+) -> None:
     files = [f"gauge_livesum_{dead}.db", f"gauge_livesum_{os.getpid()}.db", f"counter_{dead}.db"]
     for name in files:
         (directory / name).touch()
-    scrape.forget_the_dead(directory)
+    scrape.remove_dead_gauges(directory)
     assert names_in(directory) == set(files[1:])
 
 
 @pytest.mark.embedded
-def test_the_first_process_of_a_host_starts_afresh(directory: Path, dead: int) -> None:
+def test_the_first_process_of_a_host_starts_with_new_counters(directory: Path, dead: int) -> None:
     for name in (f"counter_{dead}.db", f"histogram_{dead}.db", f"counter_{os.getpid()}.db"):
         (directory / name).touch()
-    scrape.start_afresh()
+    scrape.reset_counters()
     assert names_in(directory) == {f"counter_{os.getpid()}.db"}
 
 
 @pytest.mark.embedded
-def test_what_many_dead_have_counted_becomes_one_file(directory: Path) -> None:
+def test_the_counters_of_many_dead_processes_become_one_file(directory: Path) -> None:
     alive = f"counter_{os.getppid()}.db"
     (directory / alive).touch()
     for count, key in ((1, "a"), (2, "a"), (4, "b")):
         with closing(counter_file(directory / f"counter_{dead_pid()}.db")) as file:
             file.write_value(key, count, 0)
-    scrape.start_afresh()
+    scrape.reset_counters()
     (merged,) = names_in(directory) - {alive}
     with closing(counter_file(directory / merged)) as file:
         counted = {key.strip(): value for key, value, _ in file.read_all_values()}
@@ -318,7 +351,7 @@ def test_what_many_dead_have_counted_becomes_one_file(directory: Path) -> None:
 
 
 def counter_file(path: Path) -> Any:
-    return MmapedDict(str(path))  # type: ignore[no-untyped-call]
+    return MmapedDict(str(path))
 
 
 def names_in(directory: Path) -> set[str]:

@@ -1,4 +1,4 @@
-"""The tests are worth what they run on: falling back silently is a failure, not a skip."""
+"""Servers of the tests: a silent fallback is a failure, not a skip."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from django.db import connection
 from redis import Redis
 
 
-def test_on_postgres_and_redis(transactional_db: None) -> None:
+def test_the_tests_run_on_postgres_and_redis(transactional_db: None) -> None:
     assert connection.vendor == "postgresql"
     assert connection.settings_dict["OPTIONS"]["pool"]
     with Redis.from_url(settings.REDIS_URL) as redis:
@@ -19,7 +19,16 @@ def test_on_postgres_and_redis(transactional_db: None) -> None:
 
 
 @pytest.mark.embedded
-def test_or_as_embedded_mode_says(transactional_db: None) -> None:
+def test_a_commit_is_on_disk_before_it_is_answered(transactional_db: None) -> None:
+    """A power loss takes back no answered request, by the databases' defaults or ours."""
+    question = "PRAGMA synchronous" if settings.EMBEDDED else "SHOW synchronous_commit"
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        assert cursor.fetchone() == ((2,) if settings.EMBEDDED else ("on",))
+
+
+@pytest.mark.embedded
+def test_database_and_channel_layer_are_those_of_the_mode(transactional_db: None) -> None:
     layer = InMemoryChannelLayer if settings.EMBEDDED else RedisPubSubChannelLayer
     assert isinstance(get_channel_layer(), layer)
     assert connection.vendor == ("sqlite" if settings.EMBEDDED else "postgresql")

@@ -1,4 +1,4 @@
-"""What browsers are told to do with our pages, and what https changes."""
+"""Headers that restrict browsers, and the effects of https."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def directives(response: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_answer_says_what_browsers_may_do(transactional_db: None, page: str) -> None:
+def test_every_response_restricts_browsers(transactional_db: None, page: str) -> None:
     response = Client().get(page)
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -39,7 +39,7 @@ def test_every_answer_says_what_browsers_may_do(transactional_db: None, page: st
 @pytest.mark.parametrize(
     "page", ["/", "/accounts/login/", "/admin/", "/admin/commands/command/", "/api/docs/"]
 )
-def test_no_page_needs_what_the_policy_forbids(transactional_db: None, page: str) -> None:
+def test_no_page_needs_anything_that_the_policy_forbids(transactional_db: None, page: str) -> None:
     client = Client()
     client.force_login(make_user("admin", is_staff=True, is_superuser=True))
     html = client.get(page, follow=True).content.decode()
@@ -53,14 +53,14 @@ def test_no_page_needs_what_the_policy_forbids(transactional_db: None, page: str
 def test_pages_with_forms_tell_the_browser_to_name_their_origin(
     transactional_db: None, page: str
 ) -> None:
-    """With `no-referrer` alone a form is sent with `Origin: null`, and refused."""
+    """Browsers with `no-referrer` alone send `Origin: null`, which is refused."""
     client = Client(enforce_csrf_checks=True)
     html = client.get(page, follow=True).content.decode()
     assert '<meta name="referrer" content="same-origin">' in html
 
 
 @pytest.mark.parametrize(("origin", "status"), [("null", 403), ("http://testserver", 302)])
-def test_a_form_is_taken_from_our_own_pages_only(operator: User, origin: str, status: int) -> None:
+def test_forms_are_accepted_from_own_pages_only(operator: User, origin: str, status: int) -> None:
     client = Client(enforce_csrf_checks=True)
     client.get("/accounts/login/")
     form = {
@@ -75,7 +75,7 @@ def test_a_form_is_taken_from_our_own_pages_only(operator: User, origin: str, st
 # By http and by https
 
 
-def test_by_http_everything_works(operator: User) -> None:
+def test_everything_works_by_http(operator: User) -> None:
     client = Client()
     response = client.post("/accounts/login/", {"username": "operator", "password": "sovd-demo"})
     assert not response.cookies["sessionid"]["secure"]
@@ -83,7 +83,7 @@ def test_by_http_everything_works(operator: User) -> None:
     assert client.get("/").status_code == 200
 
 
-def test_what_comes_by_https_stays_there(operator: User, behind_tls: None) -> None:
+def test_a_browser_that_came_by_https_stays_with_https(operator: User, behind_tls: None) -> None:
     form = {"username": "operator", "password": "sovd-demo"}
     response = Client().post("/accounts/login/", form, headers=HTTPS)
     assert {cookie["secure"] for cookie in response.cookies.values()} == {True}
@@ -101,13 +101,13 @@ def test_behind_tls_plain_http_is_redirected(transactional_db: None, behind_tls:
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])
-def test_but_machines_inside_are_not(
+def test_behind_tls_probes_are_not_redirected(
     transactional_db: None, behind_tls: None, address: str
 ) -> None:
     assert Client().get(address).status_code == 200
 
 
-def test_without_a_proxy_nobody_can_claim_https(operator: User) -> None:
+def test_without_a_proxy_no_client_can_claim_https(operator: User) -> None:
     assert project.SECURE_PROXY_SSL_HEADER is None
     form = {"username": "operator", "password": "sovd-demo"}
     response = Client().post("/accounts/login/", form, headers=HTTPS)

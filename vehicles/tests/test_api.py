@@ -41,13 +41,22 @@ def test_a_vehicle_is_shown_whole(operator: User) -> None:
         "make": "Honda",
         "model": "Accord",
         "year": 2003,
+        "connector": "mock",
+        "connector_settings": {"online": True},
+        "ecus": [],
         "connection_status": "connected",
         "last_seen_at": in_json(vehicle.last_seen_at),
+        "connection_problem": "",
+        "probed_at": None,
+        "probe_requested_at": None,
+        "probe_found": None,
         "metadata": {"fleet": "north"},
         "created_at": in_json(vehicle.created_at),
+        "retired_at": None,
         "commands_waiting": 0,
     }
-    assert api(operator).get(f"{VEHICLES}{vehicle.pk}/").json() == shown
+    page = shown | {"trouble_codes_at": None, "lock": None}
+    assert api(operator).get(f"{VEHICLES}{vehicle.pk}/").json() == page
     assert api(operator).get(VEHICLES).json() == {
         "next": None,
         "previous": None,
@@ -68,7 +77,7 @@ PRESENCE = settings.VEHICLE_PRESENCE_SECONDS
         (("connected", None), "disconnected"),
         (("disconnected", 0), "disconnected"),
         (("error", 0), "error"),
-        (("error", PRESENCE + 1), "error"),
+        (("error", PRESENCE + 1), "disconnected"),
     ],
 )
 def test_a_vehicle_that_was_not_seen_lately_counts_as_disconnected(
@@ -150,23 +159,11 @@ def test_no_such_vehicle(viewer: User, vehicle: Vehicle, vehicle_id: object) -> 
     assert response.json() == {"code": "not_found", "detail": "Not found."}
 
 
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-@pytest.mark.parametrize("who", ["operator", "admin"])
-def test_vehicles_are_not_written_here(
-    operator: User, vehicle: Vehicle, who: str, method: str
-) -> None:
-    User.objects.update(is_superuser=who == "admin")
-    for address in (VEHICLES, f"{VEHICLES}{vehicle.pk}/"):
-        response = getattr(api(operator), method)(address, {"vin": "1HGCM82633A004352"})
-        assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
-    assert Vehicle.objects.get().vin == vehicle.vin
-
-
-def test_queries_of_a_list_do_not_grow(viewer: User) -> None:
-    client = api(viewer)
+def test_queries_of_a_list_do_not_grow(viewer: User, known: Any) -> None:
+    client = known(viewer)
     for numbers in (range(1), range(1, 30)):
         for number in numbers:
             make_vehicle(number)
         with CaptureQueriesContext(connection) as captured:
             client.get(VEHICLES)
-        assert len(captured) == 4  # the user, two for the permissions, the page
+        assert len(captured) == 2  # the page, the ECUs

@@ -5,9 +5,9 @@ from django.contrib.auth.models import Permission, User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from commands import demo_users
-from commands.demo_users import PASSWORD, USERS
-from vehicles.models import ConnectionStatus, Vehicle
+from commands.accounts import demo_users
+from commands.accounts.demo_users import PASSWORD, USERS
+from vehicles.models import Vehicle
 
 VEHICLES = [  # the check digits are right; the last one is offline
     ("1HGCM82623A000101", "Honda", "Accord", 2003),
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         if not (settings.DEBUG or options["allow_demo_users"]):
             raise CommandError(
                 "DEBUG is off, and the demo users have a known password. "
-                "Pass --allow-demo-users to make them all the same."
+                "Pass --allow-demo-users to make them anyway."
             )
         for name, permissions in USERS.items():
             self._make_user(name, permissions)
@@ -54,6 +54,6 @@ class Command(BaseCommand):
     def _make_vehicles(self) -> None:
         for vin, make, model, year in VEHICLES:
             is_offline = vin == VEHICLES[-1][0]
-            status = ConnectionStatus.DISCONNECTED if is_offline else ConnectionStatus.CONNECTED
-            about = {"make": make, "model": model, "year": year, "connection_status": status}
+            about: dict[str, Any] = {"make": make, "model": model, "year": year}
+            about["connector_settings"] = {"online": not is_offline}
             Vehicle.objects.get_or_create(vin=vin, defaults=about)

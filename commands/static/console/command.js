@@ -1,26 +1,56 @@
-// How a command is shown where many are listed.
+// The parts of a command as they are shown everywhere.
 
-import { badge, duration, element, parameters, plain } from "./dom.js";
-import { ENDED, STATUS_WORDS } from "./words.js";
+import { asText, badge, element } from "./dom.js";
+import { duration, time } from "./format.js";
+import { ENDED, explain, PARAMETER_LABELS, STATUS_LABELS } from "./labels.js";
+import { viewer } from "./site.js";
 
-function commandLink({ command_id: id, command_name: name }) {
-  return element("a", { href: `/commands/${encodeURIComponent(id)}/` }, name);
-}
+export const commandAddress = (id) => `/commands/${encodeURIComponent(id)}/`;
+export const batchAddress = (id) => `/batches/${encodeURIComponent(id)}/`;
 
-/** Its name, which leads to it, its parameters, and the batch that it is of. */
-export function commandWords(command) {
+export const statusLabel = (status) => STATUS_LABELS[status] ?? asText(status);
+
+export const statusBadge = ({ status }) => badge(status, statusLabel(status));
+
+/** The command's name as a link to it, its parameters, and a link to its batch. */
+export function commandSummary(command) {
+  const { command_id: id, command_name: name, batch_id: batchId } = command;
   return element(
     "span",
     { class: "command-words" },
-    commandLink(command),
+    element("a", { href: commandAddress(id) }, name),
     parameters(command.command_params),
-    command.batch_id && element("a", { class: "of-batch", href: `/batches/${command.batch_id}/` }, "fleet"),
+    batchId && element("a", { class: "of-batch", href: batchAddress(batchId) }, "batch"),
   );
 }
 
-export const statusBadge = ({ status }) => badge(status, STATUS_WORDS[status] ?? plain(status));
-
-/** From submission to end. */
-export function took({ status, submitted_at: from, completed_at: to }) {
-  return ENDED.has(status) && to ? duration(Date.parse(to) - Date.parse(from)) : "";
+export function parameters(params) {
+  return Object.entries(params ?? {}).map(([name, value]) => {
+    const label = element("span", { class: "muted", title: name }, PARAMETER_LABELS[name] ?? name);
+    return element("span", { class: "parameter" }, label, " ", element("code", {}, asText(value)));
+  });
 }
+
+/** "by …", unless it was the viewer. */
+export function submitter({ submitted_by: name }) {
+  return name && name !== viewer.username && element("span", { class: "parameter muted" }, `by ${name}`);
+}
+
+/** The time from start to end without the waiting, as text; empty while the command has not ended, or never started. */
+export function runTime({ status, started_at: from, completed_at: to }) {
+  return ENDED.has(status) && from && to ? duration(Date.parse(to) - Date.parse(from)) : "";
+}
+
+/** What the command found, or why it failed. */
+export function resultWords({ error_code: code, error_message: message, result }) {
+  const reason = code === "vehicle_refused" && message ? message : code && explain(code, message)[0];
+  if (reason) return element("span", { class: "result-error vehicle-text", title: message }, reason);
+  return element("span", { class: "vehicle-text" }, result ?? "");
+}
+
+/** The message for a submission that had arrived before. */
+export const replayMessage = ({ submitted_at: at }) => [
+  "This was submitted before, at ",
+  time(at),
+  ". It did not run twice.",
+];

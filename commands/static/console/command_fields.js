@@ -1,89 +1,109 @@
-// The part of a form that says which command, and with which parameters: made from the types' JSON Schemas.
+// The fields of a form that name the command and its parameters, made from the JSON Schemas of the command types.
 
-import { arrange, element } from "./dom.js";
-import { parameterField } from "./workbench/fields.js";
+import { element, reconcile } from "./dom.js";
+import { ParameterField } from "./parameter_field.js";
 
-/**
- * caution   what to say of a type that is not safe to repeat
- * whyNot    of a type: why it cannot be chosen here, or ""
- * lastUsed  of a type: parameters to begin with
- * onShow    called when another type is shown
- */
-export function createCommandFields({ form, caution, whyNot = () => "", lastUsed = () => ({}), onShow = () => {} }) {
-  const select = form.querySelector("[data-command]");
-  const about = form.querySelector("[data-about]");
-  const holder = form.querySelector("[data-parameters]");
-  const typed = new Map(); // What was typed for a parameter is kept when another command has it too.
-  let types = [];
-  let fields = [];
-  let isChosen = false; // by a person
+export class CommandFields {
+  #select;
+  #about;
+  #holder;
+  #options;
+  #typed = new Map(); // by parameter: what was typed is kept when another command has it too
+  #types = [];
+  #fields = [];
+  #isChosenByUser = false;
 
-  const chosenType = () => types.find(({ name }) => name === select.value);
-
-  function setTypes(list) {
-    types = list;
-    arrange(select, types.map(option));
-    const first = types.find((type) => !whyNot(type));
-    if (first) select.value = first.name;
-    showType();
+  /**
+   * caution    text for a type that is not safe to repeat
+   * whyNot     reason why a type cannot be chosen here, or ""
+   * lastUsed   parameters to begin with, by name
+   * onShow     called when another type is shown
+   */
+  constructor({ form, ...options }) {
+    this.#select = form.querySelector("[data-command]");
+    this.#about = form.querySelector("[data-about]");
+    this.#holder = form.querySelector("[data-parameters]");
+    this.#options = { whyNot: () => "", lastUsed: () => ({}), onShow: () => {}, ...options };
+    this.#select.addEventListener("change", () => {
+      this.#isChosenByUser = true;
+      this.#showType();
+    });
   }
 
-  function option(type) {
-    const reason = whyNot(type);
+  setTypes(types) {
+    this.#types = types;
+    reconcile(
+      this.#select,
+      types.map((type) => this.#option(type)),
+    );
+    const first = types.find((type) => !this.#options.whyNot(type));
+    if (first) this.#select.value = first.name;
+    this.#showType();
+  }
+
+  chosenType() {
+    return this.#types.find(({ name }) => name === this.#select.value);
+  }
+
+  /** Whether the user has chosen a command or typed a parameter. */
+  isBegun() {
+    return this.#isChosenByUser || this.#typed.size > 0;
+  }
+
+  /** Take over the name and parameters of another command. False if there is no such type. */
+  fillFrom({ command_name: name, command_params: params }) {
+    if (!this.#types.some((type) => type.name === name)) return false;
+    this.#select.value = name;
+    this.#showType();
+    for (const field of this.#fields) field.fill(params?.[field.name]);
+    return true;
+  }
+
+  /** The fields that are wrong; each of them shows why. */
+  wrongFields() {
+    return this.#fields.filter((field) => !field.check());
+  }
+
+  values() {
+    const entries = this.#fields.map((field) => [field.name, field.value()]);
+    return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+  }
+
+  /** The field of an error of the API. */
+  fieldOfError(name) {
+    return this.#fields.find((field) => `command_params.${field.name}` === name);
+  }
+
+  #option(type) {
+    const reason = this.#options.whyNot(type);
     return element("option", { value: type.name, disabled: Boolean(reason) }, type.name, reason && ` (${reason})`);
   }
 
-  function showType() {
-    const type = chosenType();
+  #showType() {
+    const type = this.chosenType();
     if (!type) return;
-    arrange(about, description(type));
+    reconcile(this.#about, this.#description(type));
     const { properties = {}, required = [] } = type.schema ?? {};
-    fields = Object.entries(properties).map(([name, schema]) => parameterField(name, schema, required.includes(name)));
-    const used = lastUsed(type);
-    for (const field of fields) restore(field, used);
-    const none = element("p", { class: "hint field" }, "It has no parameters.");
-    arrange(holder, fields.length ? fields.map(({ row }) => row) : [none]);
-    onShow();
+    const used = this.#options.lastUsed(type);
+    this.#fields = Object.entries(properties).map(([name, schema]) => {
+      const field = new ParameterField(name, schema, required.includes(name));
+      return this.#restore(field, used);
+    });
+    const none = element("p", { class: "hint field" }, "This command has no parameters.");
+    reconcile(this.#holder, this.#fields.length ? this.#fields.map(({ row }) => row) : [none]);
+    this.#options.onShow();
   }
 
-  function description({ description: text, safe_to_repeat: safe }) {
-    const lines = [element("p", { class: "hint" }, text ?? "")];
-    if (safe === false) lines.push(element("p", { class: "caution" }, caution));
+  #description({ description, safe_to_repeat: isSafe }) {
+    const lines = [element("p", { class: "hint" }, description ?? "")];
+    if (isSafe === false) lines.push(element("p", { class: "caution" }, this.#options.caution));
     return lines;
   }
 
-  function restore({ name, input, fill }, used) {
-    const value = typed.get(name) ?? used[name];
-    if (value !== undefined) fill(value);
-    const entered = () => (input.type === "checkbox" ? input.checked : input.value);
-    input.addEventListener("input", () => typed.set(name, entered()));
+  #restore(field, used) {
+    const value = this.#typed.get(field.name) ?? used[field.name];
+    if (value !== undefined) field.fill(value);
+    field.onInput((entered) => this.#typed.set(field.name, entered));
+    return field;
   }
-
-  select.addEventListener("change", () => {
-    isChosen = true;
-    showType();
-  });
-
-  return {
-    setTypes,
-    chosenType,
-    /** A person has chosen a command or typed a parameter. */
-    isBegun: () => isChosen || typed.size > 0,
-    /** As another command was; tells whether there is such a type. */
-    fillFrom({ command_name: name, command_params: params }) {
-      if (!types.some((type) => type.name === name)) return false;
-      select.value = name;
-      showType();
-      for (const field of fields) field.fill(params?.[field.name]);
-      return true;
-    },
-    /** Those that are wrong, which each says itself. */
-    wrong: () => fields.filter((field) => !field.check()),
-    values() {
-      const read = fields.map(({ name, value }) => [name, value()]);
-      return Object.fromEntries(read.filter(([, value]) => value !== undefined));
-    },
-    /** The field that the API's errors call so. */
-    named: (name) => fields.find((field) => `command_params.${field.name}` === name),
-  };
 }

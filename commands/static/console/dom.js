@@ -1,14 +1,14 @@
-// Elements, times and badges. Text goes in as text nodes only: what a vehicle says can never become markup.
+// Elements and messages of the page. Text goes in as text nodes only, so that nothing a vehicle sends can become markup.
 
-import { PARAMETER_WORDS } from "./words.js";
+export const byId = (id) => document.getElementById(id);
 
-/** `attributes`: true sets an empty one; false, null and undefined set none. */
+/** Create an element. An attribute that is true is set empty; one that is false, null or undefined is left out. */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  node.append(...present(children));
   return node;
 }
 
@@ -18,12 +18,15 @@ export function button(label, onClick, attributes = {}) {
   return node;
 }
 
-export function badge(kind, words, attributes = {}) {
-  return element("span", { class: "badge", "data-kind": kind, ...attributes }, words);
+export function badge(kind, label, attributes = {}) {
+  return element("span", { class: "badge", "data-kind": kind, ...attributes }, label);
 }
 
-/** Make `parent` hold exactly `nodes`, and move none that is in place already: a moved node loses the focus. */
-export function arrange(parent, nodes) {
+/** A cell of a table. On a phone `label` stands before it. */
+export const cell = (label, ...children) => element("td", { "data-label": label || null }, ...children);
+
+/** Make `parent` hold exactly `nodes`. Nodes already in place stay untouched, because a moved node loses the focus. */
+export function reconcile(parent, nodes) {
   const wanted = new Set(nodes);
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
   nodes.forEach((node, index) => {
@@ -31,15 +34,17 @@ export function arrange(parent, nodes) {
   });
 }
 
-/** Make `parent` say this. Where it does already nothing is touched: selection and animations go on. */
-export function renew(parent, ...children) {
+/** Give `parent` these children. If it has equal ones already, nothing changes: selection and animations go on. */
+export function update(parent, ...children) {
   const fresh = parent.cloneNode(false);
-  fresh.append(...children.flat().filter((child) => child != null && child !== false));
-  if (!fresh.isEqualNode(parent)) keepingFocus(parent, () => parent.replaceChildren(...fresh.childNodes));
+  fresh.append(...present(children));
+  if (!fresh.isEqualNode(parent)) keepFocus(parent, () => parent.replaceChildren(...fresh.childNodes));
 }
 
-/** A link that was focused and is made anew has the focus again; else the one that has come into its place. */
-function keepingFocus(parent, change) {
+const present = (children) => children.flat(3).filter((child) => child != null && child !== false && child !== "");
+
+/** After `change`, focus the link equal to the one that had the focus; else the link now in its place. */
+function keepFocus(parent, change) {
   const links = () => [...parent.querySelectorAll("a")];
   const focused = document.activeElement;
   const place = links().indexOf(focused);
@@ -47,55 +52,32 @@ function keepingFocus(parent, change) {
   if (place >= 0) (links().find((link) => link.isEqualNode(focused)) ?? links()[place])?.focus({ preventScroll: true });
 }
 
-/** A cell of a table; on a phone `label` stands before it. */
-export const cell = (label, ...children) => element("td", { "data-label": label || null }, ...children);
-
-/** Whatever a vehicle sent, as one line of text. */
-export function plain(value) {
+/** Any value that a vehicle sent, as one line of text. */
+export function asText(value) {
   return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
 
-export function parameters(params) {
-  const entries = Object.entries(params ?? {});
-  return entries.map(([name, value]) => {
-    const label = element("span", { class: "muted", title: name }, PARAMETER_WORDS[name] ?? name);
-    return element("span", { class: "parameter" }, label, " ", element("code", {}, plain(value)));
-  });
+// --- Messages
+
+/** Show `content`, texts and nodes, in `node`. Without content the node is hidden. */
+export function showMessage(node, content, { isError } = {}) {
+  if (isError !== undefined) node.classList.toggle("error", isError);
+  update(node, content);
+  node.hidden = !node.textContent;
 }
 
-export function submitter({ submitted_by: name }, username) {
-  return name && name !== username && element("span", { class: "parameter muted" }, `by ${name}`);
+/** Show what is wrong with `input` in the node beside it. An empty text marks the input as right. */
+export function showFieldError(input, node, text) {
+  showMessage(node, text);
+  if (text) input.setAttribute("aria-invalid", "true");
+  else input.removeAttribute("aria-invalid");
 }
 
-const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-const FORMATS = {
-  precise: new Intl.DateTimeFormat(undefined, { ...clock, fractionalSecondDigits: 3 }),
-  today: new Intl.DateTimeFormat(undefined, clock),
-  other: new Intl.DateTimeFormat(undefined, { ...clock, day: "numeric", month: "short" }),
-};
-
-/** An instant in the viewer's zone; the exact one is in the title. */
-export function time(iso, { precise = false } = {}) {
-  const date = new Date(iso);
-  if (Number.isNaN(date.getTime())) return element("span", {}, "–");
-  const isToday = date.toDateString() === new Date().toDateString();
-  const format = precise ? FORMATS.precise : isToday ? FORMATS.today : FORMATS.other;
-  return element("time", { datetime: iso, title: iso }, format.format(date));
+/** Show each line as a paragraph. */
+export function showLines(node, lines, options) {
+  showMessage(
+    node,
+    lines.map((line) => element("p", {}, line)),
+    options,
+  );
 }
-
-/** What to say of a submission that had arrived before. */
-export const replayedWords = ({ submitted_at: at }) => [
-  "This was submitted before, at ",
-  time(at),
-  "; it did not run twice.",
-];
-
-export function duration(milliseconds) {
-  const seconds = Math.max(0, milliseconds) / 1000;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${pad(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${pad(minutes % 60)} min`;
-}
-
-const pad = (number) => String(Math.floor(number)).padStart(2, "0");

@@ -1,58 +1,74 @@
-// Work that is repeated while somebody looks.
+// Work that is repeated while the page is visible and its user is logged in.
 
-const LONGEST_PAUSE_MS = 30_000;
+const MAX_PAUSE_MS = 30_000;
 
-/**
- * Runs `work` now and about `ms` after each run has ended; not while the page is hidden or nobody is logged in, and at
- * once when it is shown again or somebody is. `work` shows its own failures, and answers false for one or rejects: the
- * pause then doubles, up to half a minute. Returns {now(), stop()}.
- */
-export function poll(work, ms) {
-  const over = new AbortController();
-  let timer = null;
-  let running = null;
-  let failures = 0;
-  let isSignedOut = false;
+export class Poll {
+  #work;
+  #ms;
+  #timer = null;
+  #running = null;
+  #failures = 0;
+  #isSignedOut = false;
+  #stopping = new AbortController();
 
-  async function run() {
-    clearTimeout(timer);
-    running ??= attempt().finally(() => (running = null));
-    await running;
-    clearTimeout(timer);
-    if (!over.signal.aborted && !document.hidden && !isSignedOut) timer = setTimeout(run, pause(ms, failures));
+  /**
+   * Run `work` now, about `ms` after each run, and at once when the page is shown, the network
+   * is back or the user is logged in again.
+   * `work` shows its own failures and reports one by returning false or rejecting: the pause then doubles, up to 30 s.
+   */
+  constructor(work, ms) {
+    this.#work = work;
+    this.#ms = ms;
+    this.#listen(document, "visibilitychange", () => (document.hidden ? clearTimeout(this.#timer) : this.now()));
+    this.#listen(window, "online", () => this.now());
+    this.#listen(window, "focus", () => this.#isSignedOut && this.now()); // possibly after a login in another window
+    this.#listen(window, "signed-out", () => this.#signedOut());
+    this.#listen(window, "signed-in", () => this.#signedIn());
+    this.now();
   }
 
-  async function attempt() {
+  /** Run the work now, or wait for the run in progress. */
+  now = async () => {
+    clearTimeout(this.#timer);
+    this.#running ??= this.#attempt().finally(() => {
+      this.#running = null;
+    });
+    await this.#running;
+    clearTimeout(this.#timer);
+    if (this.#stopping.signal.aborted || document.hidden || this.#isSignedOut) return;
+    this.#timer = setTimeout(this.now, this.#pause());
+  };
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#stopping.abort();
+  }
+
+  async #attempt() {
     try {
-      failures = (await work()) === false ? failures + 1 : 0;
+      this.#failures = (await this.#work()) === false ? this.#failures + 1 : 0;
     } catch {
-      failures += 1;
+      this.#failures += 1;
     }
   }
 
-  function onSession({ type }) {
-    isSignedOut = type === "signed-out";
-    if (!isSignedOut) run();
-    else clearTimeout(timer);
+  #signedOut() {
+    this.#isSignedOut = true;
+    clearTimeout(this.#timer);
   }
 
-  const listen = (target, type, handle) => target.addEventListener(type, handle, { signal: over.signal });
-  listen(document, "visibilitychange", () => (document.hidden ? clearTimeout(timer) : run()));
-  listen(window, "focus", () => isSignedOut && run()); // perhaps after a log-in in another window
-  listen(window, "signed-out", onSession);
-  listen(window, "signed-in", onSession);
-  run();
-  return {
-    now: run,
-    stop() {
-      clearTimeout(timer);
-      over.abort();
-    },
-  };
-}
+  #signedIn() {
+    this.#isSignedOut = false;
+    this.now();
+  }
 
-/** A little uneven, so that many who lost the server do not come back to it all at once. */
-function pause(ms, failures) {
-  const longest = Math.max(ms, LONGEST_PAUSE_MS);
-  return Math.min(ms * 2 ** failures, longest) * (0.9 + Math.random() / 5);
+  /** A random part keeps many pages that lost the server from returning all at once. */
+  #pause() {
+    const max = Math.max(this.#ms, MAX_PAUSE_MS);
+    return Math.min(this.#ms * 2 ** this.#failures, max) * (0.9 + Math.random() / 5);
+  }
+
+  #listen(target, type, handle) {
+    target.addEventListener(type, handle, { signal: this.#stopping.signal });
+  }
 }

@@ -1,3 +1,3 @@
-"""How the admin writes times: with seconds, as one reads them in a log."""
+"""Formats of the admin: times with seconds, like those of a log."""
 
 DATETIME_FORMAT = "Y-m-d H:i:s"

@@ -1,4 +1,4 @@
-"""What the admin finds in the audit, as an administrator looks it up."""
+"""The audit, as an administrator looks it up in the admin."""
 
 from playwright.sync_api import expect
 
@@ -6,7 +6,7 @@ from sovd.tests.browser.conftest import Opener
 
 
 def actions_about(text: str, open_tab: Opener) -> list[str]:
-    """Of a person, or about a command; the newest first."""
+    """Return the actions of a user, or on a command, the newest first."""
     tab = open_tab("/admin/commands/auditentry/", who="admin")
     tab.locator("#searchbar").fill(text)
     tab.get_by_role("button", name="Search").click()

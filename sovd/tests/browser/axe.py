@@ -1,4 +1,4 @@
-"""axe-core in the page, by the protocol of the developer tools: our CSP would not let it in."""
+"""axe-core in the page, through the protocol of the developer tools: the CSP would block it."""
 
 from collections.abc import Collection, Iterator
 from typing import Any

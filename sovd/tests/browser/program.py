@@ -1,17 +1,19 @@
-"""What others do while somebody looks at a page: a program with their rights, over the API."""
+"""A program that uses the API with a user's rights, while a page is open."""
 
+import time
 from typing import Any
 
 import httpx
 
-from commands.demo_users import PASSWORD
+from commands.accounts.demo_users import PASSWORD
 from commands.management.commands.demo_data import VEHICLES
 
 OFFLINE = VEHICLES[-1][0]
+END_SECONDS = 60
 
 
 def vin(n: int) -> str:
-    """Of the showroom's fleet. Where n is 3, 8, 13 … it is offline and has no past."""
+    """Return a VIN of the demo site. Numbers 3, 8, 13 … are offline and have no commands."""
     return f"WVWZZZ1KZ6W{n:06}"
 
 
@@ -25,11 +27,11 @@ class Program:
         self._http.close()
 
     def vehicle(self, vin: str) -> str:
-        """Its ID."""
+        """Return the ID of the vehicle."""
         return str(self._get("vehicles/", search=vin)["results"][0]["vehicle_id"])
 
     def submit(self, vin: str, command_name: str = "ReadDTC", **params: str) -> str:
-        """The ID of the command."""
+        """Submit a command and return its ID."""
         command = self._post(
             "commands/",
             vehicle_id=self.vehicle(vin),
@@ -37,6 +39,12 @@ class Program:
             command_params=params or {"ecuAddress": "0x10"},
         )
         return str(command["command_id"])
+
+    def wait_for_end(self, command_id: str) -> None:
+        """Ask for the command until it has ended."""
+        deadline = time.monotonic() + END_SECONDS
+        while self._get(f"commands/{command_id}/")["completed_at"] is None:
+            assert time.monotonic() < deadline, f"{command_id} has not ended"
 
     def cancel(self, command_id: str) -> None:
         self._post(f"commands/{command_id}/cancel/")

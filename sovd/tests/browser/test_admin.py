@@ -4,12 +4,12 @@ import re
 
 from playwright.sync_api import expect
 
-from dev.showroom.processes import Showroom
+from dev.demo_site.site import DemoSite
 from sovd.tests.browser.conftest import Opener, Programs
 from sovd.tests.browser.program import OFFLINE
 
 
-def test_its_log_in_is_the_consoles(open_tab: Opener) -> None:
+def test_the_admin_uses_the_login_of_the_console(open_tab: Opener) -> None:
     tab = open_tab("/admin/commands/command/", who="")
     expect(tab).to_have_url(re.compile("/accounts/login/"))
     tab.get_by_label("Username").fill("admin")
@@ -18,7 +18,7 @@ def test_its_log_in_is_the_consoles(open_tab: Opener) -> None:
     expect(tab).to_have_url(re.compile("/admin/commands/command/$"))
 
 
-def test_a_command_and_its_events(open_tab: Opener, site: Showroom) -> None:
+def test_a_command_shows_its_events(open_tab: Opener, site: DemoSite) -> None:
     tab = open_tab(f"/admin/commands/command/?q={site.ids['completed']}", "admin")
     tab.locator("#result_list tbody th a").click()
     expect(tab.get_by_text(re.compile(r"^All \d+ are below\.$"))).to_be_visible()
@@ -30,7 +30,9 @@ def test_a_command_and_its_events(open_tab: Opener, site: Showroom) -> None:
     expect(tab).to_have_url(re.compile(f"/commands/{site.ids['completed']}/$"))
 
 
-def test_commands_are_filtered_and_cancelled(open_tab: Opener, program: Programs) -> None:
+def test_commands_are_filtered_and_cancelled_in_the_admin(
+    open_tab: Opener, program: Programs
+) -> None:
     command_id = program("operator").submit(OFFLINE)
     tab = open_tab("/admin/commands/command/", "admin")
     filters = tab.get_by_role("navigation", name="Filter")

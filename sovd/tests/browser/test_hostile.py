@@ -1,9 +1,12 @@
-"""What a vehicle says is shown and not done. That no dialog opens, no other host is asked and
-nothing breaks the CSP holds for every test (see `conftest.open_tab`)."""
+"""Texts of a vehicle are shown and never executed.
+
+Every test fails if a dialog opens, another host is asked or the CSP is violated (see
+`conftest.open_tab`).
+"""
 
 from playwright.sync_api import expect
 
-from dev.showroom.processes import Showroom
+from dev.demo_site.site import DemoSite
 from sovd.tests.browser.conftest import Opener
 
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -19,7 +22,7 @@ PLACES = [
 ]
 
 
-def test_hostile_texts_are_text(open_tab: Opener, site: Showroom) -> None:
+def test_hostile_texts_are_shown_as_text(open_tab: Opener, site: DemoSite) -> None:
     tabs = {who: open_tab("about:blank", who, width=375) for _, who in PLACES}
     for path, who in PLACES:
         tab = tabs[who]

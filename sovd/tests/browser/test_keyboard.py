@@ -1,13 +1,16 @@
 """Keys, focus, colours and motion."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
-from dev.showroom.processes import Showroom
+from dev.demo_site.site import DemoSite
 from sovd.tests.browser.conftest import Opener
+from sovd.tests.browser.program import vin
 
-PLACES = [("d", "/"), ("v", "/vehicles/"), ("c", "/commands/"), ("f", "/batches/")]
+PLACES = [("d", "/"), ("v", "/vehicles/"), ("c", "/commands/"), ("b", "/batches/")]
 RING = """() => {
   const focused = document.activeElement;
   const isRinged = (element) => parseFloat(getComputedStyle(element).outlineWidth) >= 2
@@ -19,19 +22,48 @@ MOVING = "document.getAnimations().filter((one) => one.playState === 'running').
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
-def test_keys_lead_everywhere(open_tab: Opener) -> None:
+def test_shortcut_keys_open_the_pages(open_tab: Opener) -> None:
     tab = open_tab("/commands/new/")
     for key, path in PLACES:
         tab.keyboard.press(key)
         tab.wait_for_url(path)
-    tab.keyboard.press("/")  # no field to search in here: the commands are searched
+    tab.keyboard.press("/")  # this page has no search: the list of commands is opened
     tab.wait_for_url("/commands/?focus=search")
     expect(tab.get_by_role("searchbox", name="Search")).to_be_focused()
-    tab.keyboard.type("dvcfn?")
-    expect(tab.get_by_role("searchbox", name="Search")).to_have_value("dvcfn?")
+    tab.keyboard.type("dvcbn?")
+    expect(tab.get_by_role("searchbox", name="Search")).to_have_value("dvcbn?")
 
 
-def test_the_list_of_keys(open_tab: Opener) -> None:
+def test_a_vehicle_is_reached_by_part_of_its_vin(open_tab: Opener) -> None:
+    """Read the codes of a known vehicle: 12 strokes at most."""
+    tab = open_tab("/")
+    tab.keyboard.press("Control+k")
+    expect(tab.get_by_role("combobox", name="Go to a vehicle")).to_be_focused()
+    tab.keyboard.type("0034")
+    expect(tab.get_by_role("option", name=f"New command for {vin(34)}")).to_be_visible()
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#chosen-vin")).to_have_text(vin(34))
+    tab.get_by_label("ECU address").fill("10")
+    tab.keyboard.press("Control+Enter")
+    expect(tab.locator("[data-live=parameters]")).to_have_text("ECU address 0x10")
+
+    tab.keyboard.press("Control+k")
+    tab.keyboard.type("vehicles")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url("/vehicles/")
+
+
+def test_keys_move_through_the_rows_of_a_list(open_tab: Opener) -> None:
+    tab = open_tab("/vehicles/")
+    rows = tab.locator("[data-rows] tr")
+    expect(rows.first).to_be_visible()
+    for key, row in (("j", 0), ("j", 1), ("k", 0)):
+        tab.keyboard.press(key)
+        expect(rows.nth(row).get_by_role("link").first).to_be_focused()
+
+
+def test_a_key_lists_the_shortcuts(open_tab: Opener) -> None:
     tab = open_tab("/vehicles/")
     tab.keyboard.press("?")
     dialog = tab.get_by_role("dialog", name="Keyboard shortcuts")
@@ -42,7 +74,35 @@ def test_the_list_of_keys(open_tab: Opener) -> None:
     expect(dialog).to_be_hidden()
 
 
-def test_the_skip_link(open_tab: Opener) -> None:
+def test_shortcut_keys_can_be_turned_off(open_tab: Opener) -> None:
+    tab = open_tab("/vehicles/")
+    tab.keyboard.press("?")
+    tab.get_by_label("Use single-key shortcuts").uncheck()
+    tab.keyboard.press("Escape")
+    tab.reload()
+    for key in "dn?":
+        tab.keyboard.press(key)
+    expect(tab.get_by_role("heading", name="Vehicles", level=1)).to_be_visible()
+    expect(tab.get_by_role("dialog")).to_be_hidden()
+    tab.get_by_role("button", name="Keyboard shortcuts").click()
+    tab.get_by_label("Use single-key shortcuts").check()
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("d")
+    tab.wait_for_url("/")
+
+
+@pytest.mark.parametrize("path", ["/commands/new/", "/batches/new/"])
+def test_a_shortcut_key_never_leaves_a_form_that_is_begun(path: str, open_tab: Opener) -> None:
+    tab = open_tab(path)
+    tab.get_by_label("ECU address").fill("0x10")
+    tab.get_by_role("button", name=re.compile("Submit command|Check and send")).focus()
+    for key in "dvcbn":
+        tab.keyboard.press(key)
+    expect(tab.get_by_label("ECU address")).to_have_value("0x10")
+    assert tab.url.endswith(path)
+
+
+def test_the_skip_link_leads_to_the_content(open_tab: Opener) -> None:
     tab = open_tab("/vehicles/")
     tab.keyboard.press("Tab")
     skip = tab.get_by_role("link", name="Skip to the content")
@@ -86,7 +146,9 @@ def choose_colours(tab: Tab, then: str) -> None:
     expect(tab.get_by_role("button", name=then)).to_be_visible()
 
 
-def test_nothing_moves_for_who_wants_no_motion(open_tab: Opener, site: Showroom) -> None:
+def test_nothing_moves_for_users_who_prefer_reduced_motion(
+    open_tab: Opener, site: DemoSite
+) -> None:
     tab = open_tab("/commands/{running}/".format_map(site.ids))
     expect(tab.get_by_role("progressbar")).to_be_visible()
     assert tab.evaluate(MOVING) > 0

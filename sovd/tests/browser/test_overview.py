@@ -1,4 +1,4 @@
-"""What moves by itself where nobody acts: the dashboard and the list of vehicles."""
+"""Pages that follow changes made elsewhere: the dashboard and the list of vehicles."""
 
 import re
 
@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from sovd.tests.browser.conftest import Opener, Programs
 from sovd.tests.browser.program import vin
 
-LIVE_MS = 15_000  # every few seconds they ask again
+LIVE_MS = 15_000  # the pages poll every few seconds
 
 
 def test_the_dashboard_follows_the_commands(open_tab: Opener, program: Programs) -> None:
@@ -29,7 +29,7 @@ def test_the_dashboard_follows_the_commands(open_tab: Opener, program: Programs)
     expect(newest).to_contain_text("The vehicle refused the command.")
 
 
-def test_the_connection_follows_the_admin(open_tab: Opener, program: Programs) -> None:
+def test_the_list_of_vehicles_follows_the_admin(open_tab: Opener, program: Programs) -> None:
     vehicle = program("operator").vehicle(vin(27))
     tab = open_tab("/vehicles/")
     tab.keyboard.press("/")
@@ -39,17 +39,18 @@ def test_the_connection_follows_the_admin(open_tab: Opener, program: Programs) -
     expect(tab.locator("#vehicles tbody tr")).to_have_count(1)
 
     admin = open_tab(f"/admin/vehicles/vehicle/{vehicle}/change/", "admin")
-    set_connection(admin, "disconnected")
+    set_online(admin, "false")
     expect(row).to_contain_text("Disconnected", timeout=LIVE_MS)
     tab.get_by_label("Connection").select_option("Connected")
     expect(tab.get_by_text("No vehicle matches the filter.")).to_be_visible()
     expect(tab).to_have_url(re.compile(f"search={vin(27)}&connection_status=connected$"))
     admin.goto(f"/admin/vehicles/vehicle/{vehicle}/change/")
-    set_connection(admin, "connected")
+    set_online(admin, "true")
     expect(row).to_contain_text("Connected", timeout=LIVE_MS)
 
 
-def set_connection(admin: Tab, status: str) -> None:
-    admin.get_by_label("Connection status").select_option(status)
+def set_online(admin: Tab, online: str) -> None:
+    """A worker's probe then tells whether the vehicle is connected."""
+    admin.get_by_label("Connector settings").fill(f'{{"online": {online}}}')
     admin.get_by_role("button", name="Save", exact=True).click()
     expect(admin.locator(".messagelist")).to_contain_text("changed successfully")

@@ -1,10 +1,10 @@
-"""What is offered to whom: who submits, who looks, and who must not know."""
+"""The offers of the pages to operators, viewers and other users."""
 
 from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
-from dev.showroom.processes import Showroom
-from sovd.tests.browser.conftest import Ears, Opener, Programs
+from dev.demo_site.site import DemoSite
+from sovd.tests.browser.conftest import Opener, Programs, TabErrors
 from sovd.tests.browser.program import OFFLINE, vin
 
 OFFERS = [
@@ -13,14 +13,14 @@ OFFERS = [
     ("/commands/{pending}/", "Cancel"),
     ("/commands/{completed}/", "Repeat this command"),
     ("/commands/new/", "Submit command"),
-    ("/batches/", "New fleet command"),
+    ("/batches/", "New batch"),
     ("/batches/new/", "Check and send…"),
     ("/batches/{batch}/", "Cancel the rest…"),
     ("/vehicles/{vehicle}/", "Read its trouble codes"),
 ]
 
 
-def test_a_viewer_is_offered_nothing_that_submits(open_tab: Opener, site: Showroom) -> None:
+def test_a_viewer_is_offered_nothing_that_submits(open_tab: Opener, site: DemoSite) -> None:
     operator, viewer = open_tab("/"), open_tab("/", "viewer")
     for path, offer in OFFERS:
         for tab in (operator, viewer):
@@ -36,7 +36,7 @@ def offered(tab: Tab, words: str) -> Locator:
     return tab.locator(f":is(a, button):visible:not(:disabled){named}")
 
 
-def test_a_viewer_has_no_key_to_submit(open_tab: Opener) -> None:
+def test_a_viewer_has_no_shortcut_to_submit(open_tab: Opener) -> None:
     tab = open_tab("/", "viewer")
     tab.keyboard.press("n")
     tab.keyboard.press("?")
@@ -45,7 +45,7 @@ def test_a_viewer_has_no_key_to_submit(open_tab: Opener) -> None:
     expect(tab.get_by_role("heading", name="Dashboard")).to_be_visible()
 
 
-def test_a_viewer_sees_the_commands_of_all(open_tab: Opener, program: Programs) -> None:
+def test_a_viewer_sees_the_commands_of_all_users(open_tab: Opener, program: Programs) -> None:
     program("admin").submit(OFFLINE)
     program("operator").submit(OFFLINE)
     tab = open_tab(f"/commands/?search={OFFLINE}", "viewer")
@@ -54,11 +54,13 @@ def test_a_viewer_sees_the_commands_of_all(open_tab: Opener, program: Programs) 
     expect(people.filter(has_text="operator")).not_to_have_count(0)
 
 
-def test_another_ones_command_is_not_there(open_tab: Opener, ear: Ears, program: Programs) -> None:
+def test_a_command_of_another_user_does_not_exist_for_an_operator(
+    open_tab: Opener, tab_errors: TabErrors, program: Programs
+) -> None:
     command_id = program("admin").submit(vin(58))
     tab = open_tab(f"/commands/{command_id}/")
-    ear.expect("^console error: .* 404 ")
-    expect(tab.get_by_role("heading", name="There is no such page")).to_be_visible()
+    tab_errors.expect("^console error: .* 404 ")
+    expect(tab.get_by_role("heading", name="This page does not exist")).to_be_visible()
     tab.get_by_role("link", name="Back to the console").click()
     expect(tab.get_by_role("heading", name="Dashboard")).to_be_visible()
     tab.goto(f"/commands/?search={vin(58)}")

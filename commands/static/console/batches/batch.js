@@ -1,89 +1,122 @@
-// One fleet command: how it stands, and what each vehicle answered.
+// The page of one batch: its progress, and the response of each vehicle.
 
-import { cancelBatch, exportAddress, getBatch, listResults, serverNow } from "../api.js";
-import { duration, element, parameters, replayedWords, submitter, time } from "../dom.js";
-import { createPages } from "../pages.js";
-import { poll } from "../poll.js";
+import { exportAddress, getBatch, getSummary, listResults, serverNow } from "../api.js";
+import { parameters, replayMessage } from "../command.js";
+import { byId, element, showMessage, update } from "../dom.js";
+import { exportBy } from "../export.js";
+import { counted, duration, time, whole } from "../format.js";
+import { explain, STATUS_LABELS } from "../labels.js";
+import { PagedList } from "../paged_list.js";
+import { Poll } from "../poll.js";
 import { viewer } from "../site.js";
-import { STATUS_WORDS } from "../words.js";
-import { alignNumbers } from "./align.js";
-import { countOf, countsBar, endedCount, stateBadge, vehicles } from "./counts.js";
-import { resultRow } from "./matrix.js";
+import { Answer, failedCount } from "./answer.js";
+import { CancelRest } from "./cancel_rest.js";
+import { countOf, countsBar, endedCount, stateBadge } from "./counts.js";
+import { alignNumbers } from "./number_column.js";
+import { resultRow } from "./result_row.js";
+import { SendAgain } from "./send_again.js";
 
 const REFRESH_MS = 2_000;
+const ANSWER_MS = 5_000;
 const TICK_MS = 500;
 const PAGE_SIZE = 100;
 const PAGE_TITLE = document.title;
 
-const byId = (id) => document.getElementById(id);
 const part = (name) => document.querySelector(`[data-batch=${name}]`);
 const results = byId("results");
-const dialog = byId("cancel-dialog");
 const id = location.pathname.split("/").at(-2);
 const wasSubmittedBefore = location.hash === "#submitted-before";
+const FILTERS = {
+  status: (status) => `None is ${STATUS_LABELS[status]?.toLowerCase() ?? status} now.`,
+  dtc_code: (code) => `Vehicles with ${code}`,
+  error_code: (code) => `Vehicles where it failed: ${explain(code)[0]}`,
+};
 let batch = null;
-let status = ""; // of the results that are shown; empty for all
+let summary = null;
+let answeredAt = Number.NEGATIVE_INFINITY;
+let isFinal = false; // nothing can change the answer any more
+let [filter, chosen] = filterOfAddress(); // of the results that are shown; empty for all
 
-const pages = createPages({
+const cancelling = new CancelRest({ id, onCancelled: show });
+const list = new PagedList({
   root: results,
-  key: (result) => result.command_id,
+  key: ({ command_id: commandId }) => commandId,
   row: resultRow,
-  empty: () => (status ? `None is ${STATUS_WORDS[status].toLowerCase()} now.` : "It has no commands."),
-  onResults: drawResults,
+  emptyText: () => (filter === "status" ? FILTERS.status(chosen) : filter ? "There are none." : "It has no commands."),
+  onResults: (shown) => alignNumbers(results.querySelector("table"), part("result-heading"), shown),
 });
 
-function drawResults(shown) {
-  alignNumbers(results.querySelector("table"), part("result-heading"), shown);
+const answer = new Answer({ root: byId("answer"), onChoose: choose });
+const again = viewer.canSubmit ? new SendAgain(id) : null;
+
+function filterOfAddress() {
+  const query = new URLSearchParams(location.search);
+  return (
+    Object.keys(FILTERS)
+      .map((name) => [name, query.get(name)])
+      .find(([, value]) => value) ?? ["", ""]
+  );
 }
 
-const showResults = () => pages.show(() => listResults(id, { status, page_size: PAGE_SIZE }));
+function choose(name, value) {
+  [filter, chosen] = value ? [name, value] : ["", ""];
+  history.replaceState(null, "", filter ? `?${new URLSearchParams({ [filter]: chosen })}` : location.pathname);
+  showResults();
+  if (summary) answer.show(summary, batch, chosen);
+}
 
-// --- What is drawn anew with each refresh
+function showResults() {
+  const query = filter ? { [filter]: chosen } : {};
+  const isOfAnswer = filter && filter !== "status";
+  part("only").textContent = isOfAnswer ? FILTERS[filter](chosen) : "";
+  part("only").parentElement.hidden = !isOfAnswer;
+  for (const button of byId("counts").children) {
+    const isPressed = filter === "status" ? button.dataset.status === chosen : !filter && !button.dataset.status;
+    button.setAttribute("aria-pressed", String(isPressed));
+  }
+  list.show(() => listResults(id, { ...query, page_size: PAGE_SIZE }));
+}
 
-function draw() {
-  part("name").textContent = `${batch.command_name} to ${vehicles(batch.vehicle_count)}`;
+// --- Drawn again with each refresh
+
+function show(fresh) {
+  batch = fresh;
+  const what = `${batch.command_name} to ${counted(batch.vehicle_count, "vehicle")}`;
+  part("name").textContent = batch.name ? `${batch.name}: ${what}` : what;
   document.title = `${batch.command_name} · ${endedCount(batch)} of ${batch.vehicle_count} · ${PAGE_TITLE}`;
-  if (!part("what").hasChildNodes()) part("what").append(...about());
-  drawState();
+  if (!part("about").hasChildNodes()) part("about").append(...about().filter(Boolean));
+  update(part("state"), stateBadge(batch));
+  cancelling.show(batch, { focusInstead: results });
   drawProgress();
   drawCounts();
   drawElapsed();
-  tell(stopWords(), batch.stop_reason === "failures");
+  showNotice(stopText(), batch.stop_reason === "failures");
 }
 
 function about() {
   const percent = batch.stop_above_failed_percent;
-  const limit = percent === null ? "never stops by itself" : `stops when more than ${percent} % fail`;
+  const limit = percent === null ? "never stops automatically" : `stops when more than ${percent} % fail`;
   return [
+    batch.reason && element("span", { class: "vehicle-text" }, batch.reason),
     ...parameters(batch.command_params),
-    submitter(batch, viewer.username) || element("span", { class: "muted" }, "by you"),
-    element("span", { class: "muted" }, "at ", time(batch.submitted_at)),
     element("span", { class: "muted" }, limit),
+    element("span", { class: "muted" }, "submitted ", time(batch.submitted_at, "full"), ` by ${batch.submitted_by}`),
+    element("span", { class: "muted" }, "ID ", element("code", {}, batch.batch_id)),
   ];
 }
 
-function stopWords() {
+function stopText() {
   if (batch.stop_reason === "failures") {
     const limit = `more than ${batch.stop_above_failed_percent} % failed`;
     return ["Stopped automatically at ", time(batch.stopped_at), `: ${limit}`];
   }
   if (batch.stop_reason) return ["The rest was cancelled at ", time(batch.stopped_at)];
-  return wasSubmittedBefore ? replayedWords(batch) : "";
-}
-
-function drawState() {
-  const badge = stateBadge(batch);
-  if (part("state").textContent !== badge.textContent) part("state").replaceChildren(badge);
-  const cancel = byId("cancel-rest");
-  const gone = !viewer.canSubmit || batch.has_ended || Boolean(batch.stop_reason);
-  if (gone && document.activeElement === cancel) results.focus();
-  cancel.hidden = gone;
-  if (gone && dialog.open) dialog.close();
+  return wasSubmittedBefore ? replayMessage(batch) : "";
 }
 
 function drawProgress() {
   const ended = endedCount(batch);
-  part("ended").textContent = `${ended.toLocaleString("en")} of ${batch.vehicle_count.toLocaleString("en")} ended`;
+  part("ended").textContent = `${whole(ended)} of ${whole(batch.vehicle_count)} ended`;
   const progress = part("progress");
   progress.setAttribute("aria-valuemax", batch.vehicle_count);
   progress.setAttribute("aria-valuenow", ended);
@@ -94,105 +127,75 @@ function drawCounts() {
   for (const button of byId("counts").children) {
     const name = button.dataset.status;
     const count = name ? countOf(batch, name) : batch.vehicle_count;
-    button.lastElementChild.textContent = count.toLocaleString("en");
+    button.lastElementChild.textContent = whole(count);
     button.toggleAttribute("data-none", count === 0);
   }
 }
 
-function chooseStatus({ target }) {
-  const chosen = target.closest("button");
-  if (!chosen) return;
-  status = chosen.dataset.status;
-  for (const button of byId("counts").children) button.setAttribute("aria-pressed", String(button === chosen));
-  showResults();
-}
-
 function drawElapsed() {
-  if (!batch) return;
   const end = batch.has_ended ? Date.parse(batch.ended_at) : serverNow();
   part("elapsed").textContent = duration(end - Date.parse(batch.submitted_at));
 }
 
-function tell(content, isError = false) {
-  const notice = part("notice");
-  const words = element("p", {}, ...[content].flat());
-  if (notice.textContent !== words.textContent) notice.replaceChildren(...words.childNodes);
-  notice.classList.toggle("error", isError);
+function showNotice(content, isError) {
+  showMessage(part("notice"), content, { isError });
 }
 
 // --- Kept fresh while it runs
 
 async function load() {
   try {
-    batch = await getBatch(id);
-    draw();
+    show(await getBatch(id));
   } catch (error) {
-    if (!error.signedOut) complain(error); // which the page says above; it goes on after a log-in in another tab
+    if (!error.isSignedOut) showFailure(error); // the page itself tells about the session; polling goes on after a login
     throw error;
   }
 }
 
-function complain(error) {
-  tell(`${error.detail} What is shown may be out of date.`, true);
-  if (error.permanent) polled.stop();
+function showFailure(error) {
+  showNotice(`${error.detail} The page may be out of date.`, true);
+  if (error.isPermanent) poll.stop();
 }
 
-/** Among all, rows stay where they are; those of one status come and go, and must not do so under a hand. */
+/** Rows of one status come and go. They must not do so under the pointer or the focus. */
 function isHeld() {
   const rows = results.querySelector("[data-rows]");
-  return status !== "" && (rows.matches(":hover") || rows.contains(document.activeElement));
+  return filter === "status" && (rows.matches(":hover") || rows.contains(document.activeElement));
 }
 
 async function refresh() {
   await load();
+  await refreshAnswer();
   if (isHeld()) return true;
-  const isFresh = await pages.refresh();
-  if (isFresh && batch.has_ended) polled.stop();
+  const isFresh = await list.refresh();
+  if (isFresh && batch.has_ended) poll.stop();
   return isFresh;
 }
 
-// --- Cancelling the rest
-
-function askToCancel() {
-  const [waiting, running] = [countOf(batch, "pending"), countOf(batch, "in_progress")];
-  part("cancel-what").textContent = [
-    `Taken back before they reach their vehicle: ${waiting.toLocaleString("en")}.`,
-    running > 0 && `Running and asked to stop: ${running.toLocaleString("en")}; some may still be carried out.`,
-    "What has ended stays as it is.",
-  ]
-    .filter(Boolean)
-    .join(" ");
-  tellDialog("");
-  dialog.showModal();
+/** The answer is counted anew while commands end, but not as often as the results are loaded. */
+async function refreshAnswer() {
+  const isDue = batch.has_ended || performance.now() - answeredAt > ANSWER_MS;
+  if (isFinal || !isDue) return;
+  const isLast = batch.has_ended;
+  answeredAt = performance.now();
+  summary = await getSummary(id);
+  answer.show(summary, batch, chosen);
+  again?.show(batch, failedCount(summary));
+  isFinal = isLast;
 }
 
-async function cancelRest(event) {
-  event.preventDefault();
-  const go = byId("cancel-go");
-  if (go.getAttribute("aria-disabled") === "true") return;
-  go.setAttribute("aria-disabled", "true");
-  try {
-    batch = await cancelBatch(id);
-    dialog.close();
-    draw();
-  } catch (error) {
-    if (error.status === 409) dialog.close(); // It has ended meanwhile: the next refresh says how.
-    else tellDialog(error.detail);
-  }
-  go.removeAttribute("aria-disabled");
+byId("counts").addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  if (button) choose("status", button.dataset.status);
+});
+part("show-all").addEventListener("click", () => {
+  choose("", "");
+  results.focus({ preventScroll: true }); // the button is gone
+});
+for (const link of document.querySelectorAll("[data-export]")) {
+  link.href = exportAddress(link.dataset.export, [["batch_id", id]]);
+  exportBy(link, byId("export-message"));
 }
-
-function tellDialog(text) {
-  part("cancel-error").textContent = text;
-  part("cancel-error").hidden = !text;
-}
-
-byId("counts").addEventListener("click", chooseStatus);
-byId("cancel-rest").addEventListener("click", askToCancel);
-byId("cancel-close").addEventListener("click", () => dialog.close());
-dialog.querySelector("form").addEventListener("submit", cancelRest);
-byId("export-csv").href = exportAddress("csv", [["batch_id", id]]);
-byId("export-jsonl").href = exportAddress("jsonl", [["batch_id", id]]);
 setInterval(() => batch && !batch.has_ended && drawElapsed(), TICK_MS);
 showResults();
-const polled = poll(refresh, REFRESH_MS);
+const poll = new Poll(refresh, REFRESH_MS);

@@ -1,37 +1,36 @@
-// What went wrong lately, in words.
+// The commands that failed lately, with the reason and advice.
 
-import { commandWords } from "../command.js";
-import { arrange, cell, element, plain, time } from "../dom.js";
+import { commandSummary } from "../command.js";
+import { asText, byId, cell, element, reconcile, showMessage } from "../dom.js";
+import { time } from "../format.js";
+import { explain } from "../labels.js";
 import { viewer } from "../site.js";
 import { vehicleLink } from "../vehicle.js";
-import { explain } from "../words.js";
 
-/** The statuses of a failure, as the list of commands is asked for them. */
-export const FAILED = "status=failed&status=timed_out&status=expired";
+/** The statuses of failed commands, as a query of the list of commands. */
+export const FAILED_QUERY = "status=failed&status=timed_out&status=expired";
 
 let rows = new Map(); // by command id
 
 export function showFailures(failures) {
-  const message = document.getElementById("failures-message");
-  message.textContent = "No command failed in the last hour.";
-  message.hidden = failures.length > 0;
+  showMessage(byId("failures-message"), failures.length ? "" : "No command failed in the last hour.");
   rows = new Map(failures.map((command) => [command.command_id, rows.get(command.command_id) ?? row(command)]));
-  arrange(document.getElementById("failures"), [...rows.values()]);
+  reconcile(byId("failures"), [...rows.values()]);
 }
 
 function row(command) {
-  const [what, toDo] = explain(command.error_code);
+  const [fact, advice] = explain(command.error_code);
   return element(
     "tr",
     { "data-command": command.command_id },
     element("td", { class: "submitted nowrap" }, time(command.submitted_at)),
-    element("td", { class: "name" }, commandWords(command)),
+    element("td", { class: "name" }, commandSummary(command)),
     cell("", vehicleLink(command)),
     element(
       "td",
-      { class: "happened", title: plain(command.error_message) },
-      element("span", { class: "error" }, what),
-      element("span", { class: "muted" }, ` ${toDo}`),
+      { class: "happened", title: asText(command.error_message) },
+      element("span", { class: "error" }, fact),
+      element("span", { class: "muted" }, ` ${advice}`),
     ),
     viewer.seesAll && element("td", { class: "by", "data-label": "by" }, command.submitted_by),
   );

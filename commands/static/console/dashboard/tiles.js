@@ -1,21 +1,19 @@
-// The figures on top: each a number, and what stands behind it.
+// The figures on top: each a number, and details below it.
 
 import { serverNow } from "../api.js";
-import { duration, element, renew } from "../dom.js";
-import { FAILED } from "./failures.js";
+import { commandAddress } from "../command.js";
+import { element, update } from "../dom.js";
+import { duration, tenths, whole } from "../format.js";
+import { FAILED_QUERY } from "./failures.js";
 
-const whole = new Intl.NumberFormat();
-const tenths = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-
-/** Below a second a tenth says little. */
+/** Seconds as text; below one second in milliseconds, where a tenth of a second is too coarse. */
 export const seconds = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : duration(value * 1000));
 
 export function showTiles(root, dashboard) {
-  for (const [name, tell] of Object.entries(TILES)) {
-    const tile = root.querySelector(`[data-tile="${name}"]`);
-    const { figure, detail } = tell(dashboard);
-    renew(tile.querySelector("[data-figure]"), ...[figure].flat());
-    renew(tile.querySelector("[data-detail]"), ...[detail].flat());
+  for (const tile of root.querySelectorAll("[data-tile]")) {
+    const { figure, detail } = TILES[tile.dataset.tile](dashboard);
+    update(tile.querySelector("[data-figure]"), figure);
+    update(tile.querySelector("[data-detail]"), detail);
   }
   root.removeAttribute("aria-busy");
 }
@@ -28,23 +26,23 @@ const TILES = {
   vehicles,
 };
 
-const words = (text) => element("span", {}, text);
+const span = (text) => element("span", {}, text);
 
-const link = (href, ...words) => element("a", { href }, ...words);
+const link = (href, ...children) => element("a", { href }, ...children);
 
 function inFlight({ pending, in_progress: running }) {
   return {
-    figure: whole.format(pending + running),
+    figure: whole(pending + running),
     detail: [
-      link("/commands/?status=pending", `${whole.format(pending)} pending`),
-      link("/commands/?status=in_progress", `${whole.format(running)} in progress`),
+      link("/commands/?status=pending", `${whole(pending)} pending`),
+      link("/commands/?status=in_progress", `${whole(running)} in progress`),
     ],
   };
 }
 
 function oldest({ oldest_pending: command }) {
-  if (!command) return { figure: "–", detail: "Nothing waits" };
-  const name = link(`/commands/${command.command_id}/`, command.command_name);
+  if (!command) return { figure: "–", detail: "No command is waiting" };
+  const name = link(commandAddress(command.command_id), command.command_name);
   const vin = element("span", { class: "vin" }, command.vin);
   return { figure: age(command), detail: [name, vin] };
 }
@@ -54,14 +52,14 @@ const age = ({ submitted_at: at }) => duration(serverNow() - Date.parse(at)).rep
 function success({ last_hour: hour }) {
   const failed = hour.minutes.reduce((sum, minute) => sum + minute.failed, 0);
   if (hour.success_rate === null) return { figure: "–", detail: "Nothing ended in the last hour" };
-  const failures = link(`/commands/?${FAILED}&submitted_after=${hour.since}`, `${whole.format(failed)} failed`);
+  const failures = link(`/commands/?${FAILED_QUERY}&submitted_after=${hour.since}`, `${whole(failed)} failed`);
   return {
-    figure: `${tenths.format(Math.floor(hour.success_rate * 1000) / 10)} %`, // 100 % only where nothing has failed
-    detail: [words(`${whole.format(hour.completed)} completed`), failed ? failures : words("none failed"), capped(hour)],
+    figure: `${tenths(Math.floor(hour.success_rate * 1000) / 10)} %`, // 100 % only if nothing has failed
+    detail: [span(`${whole(hour.completed)} completed`), failed ? failures : span("none failed"), capped(hour)],
   };
 }
 
-const capped = ({ is_capped: isCapped, submitted }) => isCapped && words(`of the newest ${whole.format(submitted)}`);
+const capped = ({ is_capped: isCapped, submitted }) => isCapped && span(`of the newest ${whole(submitted)}`);
 
 function latency({ last_hour: { median_seconds: median, p95_seconds: p95 } }) {
   if (median === null) return { figure: "–", detail: "Nothing completed in the last hour" };
@@ -69,8 +67,9 @@ function latency({ last_hour: { median_seconds: median, p95_seconds: p95 } }) {
 }
 
 function vehicles({ vehicles: { connected, total } }) {
-  const away = link("/vehicles/?connection_status=disconnected", `${whole.format(total - connected)} not connected`);
+  const query = "connection_status=disconnected";
+  const away = link(`/vehicles/?${query}`, `${whole(total - connected)} not connected`);
   const all = link("/vehicles/", "all vehicles");
-  const figure = [whole.format(connected), element("small", {}, ` of ${whole.format(total)}`)];
-  return { figure, detail: total > connected ? [away] : [all] };
+  const figure = [whole(connected), element("small", {}, ` of ${whole(total)}`)];
+  return { figure, detail: total > connected ? away : all };
 }

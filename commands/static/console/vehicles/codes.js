@@ -1,66 +1,73 @@
-// The trouble codes as they were last read, by ECU address.
+// The trouble codes as last read, by ECU address.
 
 import { troubleCode } from "../decoders.js";
-import { button, element, renew, time } from "../dom.js";
+import { button, byId, element, update } from "../dom.js";
+import { time } from "../format.js";
 import { viewer } from "../site.js";
+import { bySubmitter, clearedSince, sourceLink } from "../trouble_codes.js";
 
-const SHOWN_AT_ONCE = 10;
+const MAX_SHORT = 10;
 
-const shownWhole = new Set(); // ECU addresses
+const expanded = new Set(); // ECU addresses with all codes shown
 let last = null;
+let vehicle = null; // its ID
 
-export function showCodes(troubleCodes) {
+export function showCodes(troubleCodes, vehicleId = vehicle) {
   last = troubleCodes;
-  const { control_units: ecus, stored, timeline } = troubleCodes;
-  const holder = document.getElementById("codes");
-  renew(holder, ...(ecus.length ? ecus.map((ecu) => section(ecu, stored, clearedSince(ecu, timeline))) : [nothing()]));
+  vehicle = vehicleId;
+  const { control_units: units, stored, timeline } = troubleCodes;
+  const sections = units.map((unit) => section(unit, stored, clearedSince(unit, timeline)));
+  update(byId("codes"), sections.length ? sections : nothing());
 }
 
-const nothing = () =>
-  element("p", { class: "list-message" }, "Its trouble codes were not read yet, as far as you may see.");
+const nothing = () => element("p", { class: "list-message" }, "Its trouble codes were not read yet.");
 
-/** What erased codes after they were read: nobody has looked since. */
-function clearedSince({ ecu_address: address, read_at: readAt }, timeline) {
-  const isLater = ({ change, ecu_address: ecu, at }) => change === "cleared" && ecu === address && at > readAt;
-  return timeline.find(isLater);
-}
-
-function section(ecu, stored, cleared) {
-  const codes = stored.filter(({ ecu_address: address }) => address === ecu.ecu_address);
-  const isWhole = codes.length <= SHOWN_AT_ONCE + 1 || shownWhole.has(ecu.ecu_address);
-  const list = element("ul", { class: "stored" }, (isWhole ? codes : codes.slice(0, SHOWN_AT_ONCE)).map(code));
+function section(unit, stored, cleared) {
+  const address = unit.ecu_address;
+  const codes = stored.filter(({ ecu_address: ecu }) => ecu === address);
+  const isWhole = codes.length <= MAX_SHORT + 1 || expanded.has(address);
+  const list = element("ul", { class: "stored" }, (isWhole ? codes : codes.slice(0, MAX_SHORT)).map(code));
   return element(
     "section",
-    { class: "ecu", "data-ecu": ecu.ecu_address },
-    element("h3", {}, "ECU ", element("code", {}, ecu.ecu_address)),
-    element("p", { class: "muted read" }, lastRead(ecu)),
-    cleared && element("p", { class: "caution" }, clearedWords(cleared)),
+    { class: "ecu", "data-ecu": address },
+    element("h3", {}, "ECU ", element("code", {}, address)),
+    element("p", { class: "muted read" }, lastRead(unit)),
+    cleared && element("p", { class: "caution" }, clearedNote(cleared)),
     codes.length > 0 && list,
     !codes.length && !cleared && element("p", { class: "none" }, "No trouble codes are stored."),
-    !isWhole && button(`Show all ${codes.length} codes`, () => showWhole(ecu.ecu_address), { class: "quiet more" }),
+    !isWhole && button(`Show all ${codes.length} codes`, () => expand(address), { class: "quiet more" }),
   );
 }
 
-function clearedWords({ at, command_id: id }) {
-  return ["Cleared ", time(at), " by ", element("a", { href: `/commands/${id}/` }, "ClearDTC"), "; not read since."];
+function clearedNote({ at, command_id: id, submitted_by: name }) {
+  return [sourceLink("Cleared", id), " ", time(at), bySubmitter(name), "; not read since."];
 }
 
-function showWhole(ecu) {
-  shownWhole.add(ecu);
+function expand(address) {
+  expanded.add(address);
   showCodes(last);
-  const next = document.querySelectorAll(`[data-ecu="${ecu}"] .stored > li`)[SHOWN_AT_ONCE];
+  const next = document.querySelectorAll(`[data-ecu="${address}"] .stored > li`)[MAX_SHORT];
   next.tabIndex = -1;
   next.focus();
 }
 
-/** Who has read it, where that can have been somebody else. */
-function lastRead({ read_at: at, command_id: id, submitted_by: by }) {
-  const link = element("a", { href: `/commands/${id}/` }, "last read");
-  return [link, " ", time(at), viewer.seesAll && ` by ${by}`];
+function lastRead({ read_at: at, command_id: id, submitted_by: name }) {
+  return [sourceLink("last read", id), " ", time(at), bySubmitter(name)];
 }
 
-function code({ dtc_code: dtcCode, description, status, status_bits: statusBits, confirmed, first_seen_at: since }) {
-  const shown = troubleCode({ dtcCode, description, status: status || null, statusBits, confirmed });
-  const seen = element("p", { class: "muted since" }, "first seen ", time(since));
+function code(stored) {
+  const { dtc_code: dtcCode, description, status, status_bits: statusBits, confirmed, first_seen_at: since } = stored;
+  const { failure_type: failureType } = stored;
+  const shown = troubleCode({ dtcCode, description, failureType, status: status || null, statusBits, confirmed });
+  const seen = element("p", { class: "muted since" }, "first seen ", time(since), snapshotLink(stored));
   return element("li", { "data-code": dtcCode }, shown, seen);
+}
+
+function snapshotLink({ ecu_address: ecuAddress, dtc_code: dtcCode }) {
+  if (!viewer.canSubmit) return null;
+  const query = new URLSearchParams({ vehicle, command: "ReadDTCSnapshot", ecuAddress, dtcCode });
+  return [
+    " · ",
+    element("a", { href: `/commands/new/?${query}`, "aria-label": `Read the snapshot of ${dtcCode}` }, "Snapshot"),
+  ];
 }

@@ -1,15 +1,14 @@
-// What is known of the vehicle itself.
+// The facts about the vehicle itself.
 
-import { element, plain, renew, time } from "../dom.js";
+import { asText, byId, element, showMessage, update } from "../dom.js";
+import { counted, time } from "../format.js";
 import { connectionBadge, modelName } from "../vehicle.js";
-
-const byId = (id) => document.getElementById(id);
 
 export function showFacts(vehicle) {
   document.title = `${vehicle.vin} · SOVD command console`;
-  renew(byId("vin"), vehicle.vin);
-  renew(byId("model"), modelName(vehicle));
-  renew(byId("facts"), ...facts(vehicle).map(fact));
+  update(byId("vin"), vehicle.vin);
+  update(byId("model"), modelName(vehicle));
+  update(byId("facts"), facts(vehicle).map(fact));
   showMetadata(vehicle.metadata ?? {});
 }
 
@@ -21,22 +20,21 @@ function facts(vehicle) {
     ["VIN", element("span", { class: "vin" }, vehicle.vin)],
     ["Make", vehicle.make],
     ["Model", vehicle.model],
-    ["Year", plain(vehicle.year)],
+    ["Year", asText(vehicle.year ?? "")],
     ["Added", time(vehicle.created_at)],
   ];
 }
 
 function waiting({ vehicle_id: id, commands_waiting: count }) {
   if (!count) return "no commands";
-  return element("a", { href: `/commands/?vehicle_id=${id}&status=pending` }, count === 1 ? "1 command" : `${count} commands`);
+  return element("a", { href: `/commands/?vehicle_id=${id}&status=pending` }, counted(count, "command"));
 }
 
 function showMetadata(metadata) {
   const entries = Object.entries(metadata);
-  const values = entries.map(([name, value]) => [name, element("code", {}, plain(value))]);
-  renew(byId("metadata"), ...values.map(fact));
-  renew(byId("no-metadata"), "None.");
-  byId("no-metadata").hidden = entries.length > 0;
+  const values = entries.map(([name, value]) => [name, element("code", {}, asText(value))]);
+  update(byId("metadata"), values.map(fact));
+  showMessage(byId("no-metadata"), entries.length ? "" : "None.");
 }
 
 const fact = ([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value));

@@ -1,76 +1,86 @@
-// What became of the trouble codes, newest first, by day.
+// The history of the trouble codes, newest first, by day.
 
-import { element, renew } from "../dom.js";
-import { viewer } from "../site.js";
+import { reportAddress } from "../api.js";
+import { byId, element, showMessage, update } from "../dom.js";
+import { longDate, time } from "../format.js";
+import { bySubmitter, sourceLink } from "../trouble_codes.js";
 
 const CHANGES = {
   appeared: "Appeared",
   status_changed: "Status changed",
   cleared: "Cleared",
   gone: "Gone",
+  scanned: "Scanned",
 };
-const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
-const SHOWN_AT_ONCE = 50;
+const PAGE_SIZE = 50;
 
-const byId = (id) => document.getElementById(id);
+export class Timeline {
+  #filter = byId("timeline-filter");
+  #more = byId("timeline-more");
+  #changes = [];
+  #limit = PAGE_SIZE;
 
-export function createTimeline() {
-  const filter = byId("timeline-filter");
-  const more = byId("timeline-more");
-  let changes = [];
-  let most = SHOWN_AT_ONCE;
-
-  function draw() {
-    const found = changes.filter(matches(filter.elements.ecu.value, filter.elements.code.value.trim().toLowerCase()));
-    const shown = found.slice(0, most);
-    more.hidden = shown.length === found.length;
-    renew(byId("timeline"), ...byDay(shown).map(day));
-    renew(byId("timeline-message"), changes.length ? "Nothing in the timeline matches." : "No trouble code was ever seen.");
-    byId("timeline-message").hidden = shown.length > 0;
+  constructor() {
+    this.#more.addEventListener("click", () => this.#showMore());
+    this.#filter.addEventListener("input", () => {
+      this.#limit = PAGE_SIZE;
+      this.#draw();
+    });
+    this.#filter.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  function showMore() {
-    const first = most;
-    most += SHOWN_AT_ONCE;
-    draw();
-    byId("timeline").querySelectorAll(".change a")[first].focus();
+  show({ timeline, scans, is_complete: isComplete }) {
+    this.#changes = [...scans.map(scanMark), ...timeline].sort(
+      (one, other) => Date.parse(other.at) - Date.parse(one.at),
+    );
+    offerUnits(this.#filter.elements.ecu, timeline);
+    byId("timeline-incomplete").hidden = isComplete;
+    this.#draw();
   }
 
-  more.addEventListener("click", showMore);
-  filter.addEventListener("input", () => {
-    most = SHOWN_AT_ONCE;
-    draw();
-  });
-  filter.addEventListener("submit", (event) => event.preventDefault());
+  #draw() {
+    const { ecu, code } = this.#filter.elements;
+    const found = this.#changes.filter(matcher(ecu.value, code.value.trim().toLowerCase()));
+    const shown = found.slice(0, this.#limit);
+    this.#more.hidden = shown.length === found.length;
+    update(byId("timeline"), byDay(shown).map(day));
+    const emptyText = this.#changes.length ? "Nothing in the timeline matches." : "No trouble code was ever seen.";
+    showMessage(byId("timeline-message"), shown.length ? "" : emptyText);
+  }
 
-  return {
-    show({ timeline, is_complete: isComplete }) {
-      changes = timeline;
-      offerEcus(filter.elements.ecu, changes);
-      byId("timeline-incomplete").hidden = isComplete;
-      draw();
-    },
-  };
+  #showMore() {
+    const first = this.#limit;
+    this.#limit += PAGE_SIZE;
+    this.#draw();
+    const next = byId("timeline").querySelectorAll(".change")[first];
+    next.tabIndex = -1;
+    next.focus();
+  }
 }
 
-const matches = (ecu, words) => (change) =>
-  (!ecu || change.ecu_address === ecu) && `${change.dtc_code} ${change.description}`.toLowerCase().includes(words);
+/** A scan among the changes: it stands above those that it found. */
+const scanMark = (scan) => ({ ...scan, change: "scanned", description: "The whole vehicle" });
 
-function offerEcus(select, changes) {
+/** Match each word of the text. */
+const matcher = (ecu, text) => (change) => {
+  const content = `${change.dtc_code ?? ""} ${change.description} ${change.failure_type ?? ""}`.toLowerCase();
+  return (!ecu || change.ecu_address === ecu) && text.split(/\s+/).every((word) => content.includes(word));
+};
+
+function offerUnits(select, changes) {
   const given = [...select.options].map(({ value }) => value);
-  const addresses = new Set(changes.map(({ ecu_address: address }) => address));
+  const addresses = new Set(changes.flatMap(({ ecu_address: address }) => address ?? []));
   for (const address of [...addresses].sort()) {
     if (!given.includes(address)) select.append(element("option", { value: address }, address));
   }
 }
 
-/** [[the day's name, its changes]…] in the viewer's zone. */
+/** [[the day's name, its changes]…] in the viewer's time zone. */
 function byDay(changes) {
   const days = new Map();
   for (const change of changes) {
-    const name = DAY.format(new Date(change.at));
+    const name = longDate(change.at);
     if (!days.has(name)) days.set(name, []);
     days.get(name).push(change);
   }
@@ -85,18 +95,24 @@ function entry(change) {
   return element(
     "li",
     { class: "change", "data-change": change.change },
-    element("time", { class: "at", datetime: change.at, title: change.at }, CLOCK.format(new Date(change.at))),
+    element("span", { class: "at" }, time(change.at, "clock")),
     element("span", { class: "what" }, CHANGES[change.change]),
-    element(
-      "div",
-      { class: "code-words" },
-      element("strong", { class: "code" }, change.dtc_code),
-      element("span", { class: "vehicle-text" }, change.description),
-      element("span", { class: "muted" }, "ECU ", element("code", {}, change.ecu_address), statuses(change)),
-    ),
-    origin(change),
+    element("div", { class: "code-words" }, change.change === "scanned" ? scanned(change) : codeWords(change)),
+    source(change),
   );
 }
+
+const codeWords = (change) => [
+  element("strong", { class: "code" }, change.dtc_code),
+  element("span", { class: "vehicle-text" }, change.description),
+  change.failure_type && element("span", { class: "muted" }, change.failure_type),
+  element("span", { class: "muted" }, "ECU ", element("code", {}, change.ecu_address), statuses(change)),
+];
+
+const scanned = ({ description, command_id: id }) => [
+  element("strong", {}, description),
+  id && element("a", { href: reportAddress(byId("vehicle").dataset.vehicle, id) }, "Report"),
+];
 
 function statuses({ previous_status: before, status: after }) {
   const known = [before, after].filter((status) => status != null && status !== "");
@@ -106,12 +122,8 @@ function statuses({ previous_status: before, status: after }) {
   return [after == null ? " · last status " : " · status ", codes[0]];
 }
 
-function origin({ command_id: id, change, submitted_by: by }) {
-  const command = change === "cleared" ? "ClearDTC" : "ReadDTC";
-  return element(
-    "span",
-    { class: "origin muted" },
-    element("a", { href: `/commands/${id}/` }, command),
-    viewer.seesAll && ` by ${by}`,
-  );
+function source({ command_id: id, change, submitted_by: by }) {
+  // A change was read by ReadDTC, ScanVehicle, or a clear that reads.
+  const command = { cleared: "ClearDTC", scanned: "ScanVehicle" }[change] ?? "read";
+  return element("span", { class: "origin muted" }, sourceLink(command, id), bySubmitter(by));
 }

@@ -1,31 +1,36 @@
-// Says what arrives to who listens instead of looking: each answer while few come, how many when they come fast.
+// Announces new lines to screen readers: each line while few arrive, their number when many arrive at once.
 
 const PAUSE_MS = 1500;
 const FEW = 3;
 
-export function createAnnouncer(region) {
-  let news = [];
-  let timer = null;
+export class Announcer {
+  #region;
+  #texts = [];
+  #timer = null;
 
-  function speak() {
-    timer = null;
-    if (!news.length) return;
-    const last = news.slice(-FEW).join(" ");
-    region.textContent = news.length <= FEW ? last : `${news.length} new lines. The last: ${news.at(-1)}`;
-    news = [];
-    timer = setTimeout(speak, PAUSE_MS);
+  constructor(region) {
+    this.#region = region;
   }
 
-  return {
-    say(texts) {
-      news.push(...texts);
-      timer ??= setTimeout(speak, 0);
-    },
-    clear() {
-      clearTimeout(timer);
-      timer = null;
-      news = [];
-      region.textContent = "";
-    },
-  };
+  announce(texts) {
+    this.#texts.push(...texts);
+    this.#timer ??= setTimeout(() => this.#speak(), 0);
+  }
+
+  clear() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#texts = [];
+    this.#region.textContent = "";
+  }
+
+  #speak() {
+    this.#timer = null;
+    const texts = this.#texts;
+    if (!texts.length) return;
+    const last = texts.slice(-FEW).join(" ");
+    this.#region.textContent = texts.length <= FEW ? last : `${texts.length} new lines. The last: ${texts.at(-1)}`;
+    this.#texts = [];
+    this.#timer = setTimeout(() => this.#speak(), PAUSE_MS);
+  }
 }

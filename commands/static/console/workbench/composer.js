@@ -1,99 +1,119 @@
-// The form of a new command: checked, confirmed where that is needed, and sent.
+// The form of a new command: checked, confirmed where that is needed, and submitted.
 
-import { createCommandFields } from "../command_fields.js";
-import { arrange, element, replayedWords } from "../dom.js";
-import { recall, remember } from "./remembered.js";
-import { KEPT_MINUTES } from "../submission.js";
+import { KEPT_MINUTES } from "../api.js";
+import { replayMessage } from "../command.js";
+import { CommandFields } from "../command_fields.js";
+import { showLines } from "../dom.js";
+import { loadValue, saveValue, viewer } from "../site.js";
+import { Suggestions } from "./suggestions.js";
 
 const CAUTION =
-  "It changes the vehicle, so you are asked to confirm it. If it breaks off, it is not repeated by itself.";
+  "It changes the vehicle, so you are asked to confirm it. If it breaks off, it is not repeated automatically.";
 
-/**
- * confirm({vehicle, type, params})  resolves with what the person has confirmed by, or with null
- * submit({vehicle_id, command_name, command_params, confirmation?})  when it rejects, `detail` and `fields` are shown
- * here, else onSubmitted gets what it answered
- */
-export function createComposer({ form, picker, confirm, submit, onSubmitted }) {
-  const send = form.querySelector("[type=submit]");
-  const errors = form.querySelector("[data-errors]");
-  let busy = false;
-  const command = createCommandFields({
-    form,
-    caution: CAUTION,
-    lastUsed: ({ name }) => recall(name) ?? {},
-    onShow: () => showErrors([]),
-  });
+const WHY_NOT = "needs the permission to send intrusive commands";
 
-  /** As another command was; what a person has begun meanwhile stays. */
-  function fillFrom(former) {
-    if (command.isBegun()) return;
-    if (!command.fillFrom(former)) return showErrors([`There is no command ${former.command_name} any more.`]);
-    if (document.activeElement === document.body) send.focus({ preventScroll: true });
+export class Composer {
+  #button;
+  #message;
+  #chooser;
+  #confirm;
+  #submit;
+  #onSubmitted;
+  #fields;
+  #isBusy = false;
+
+  /**
+   * confirm      asks about {vehicle, type, params} and resolves with the confirmation, or with null
+   * submit       sends the request; the form shows `detail` and `fields` of its error
+   * onSubmitted  called with the submitted command
+   */
+  constructor({ form, chooser, confirm, submit, onSubmitted }) {
+    this.#button = form.querySelector("[type=submit]");
+    this.#message = form.querySelector("[data-errors]");
+    this.#chooser = chooser;
+    this.#confirm = confirm;
+    this.#submit = submit;
+    this.#onSubmitted = onSubmitted;
+    this.#fields = new CommandFields({
+      form,
+      caution: CAUTION,
+      whyNot: ({ permission }) => (permission && !viewer.canSendIntrusive ? WHY_NOT : ""),
+      lastUsed: ({ name }) => loadValue(name) ?? {},
+      onShow: () => this.showErrors([]),
+    });
+    new Suggestions(form, chooser);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (!this.#isBusy) this.#trySubmit();
+    });
   }
 
-  async function trySubmit() {
-    showErrors([]);
-    const wrong = command.wrong();
-    const vehicle = picker.chosen();
-    picker.complain(vehicle ? "" : "Choose a vehicle.");
-    if (!vehicle) return picker.focus();
+  setTypes(types) {
+    this.#fields.setTypes(types);
+  }
+
+  /** Take over another command, unless the user has begun one meanwhile. */
+  fillFrom(command) {
+    if (this.#fields.isBegun()) return;
+    if (!this.#fields.fillFrom(command)) {
+      this.showErrors([`The command ${command.command_name} no longer exists. Choose another.`]);
+    } else if (document.activeElement === document.body) {
+      this.#button.focus({ preventScroll: true });
+    }
+  }
+
+  showErrors(lines) {
+    showLines(this.#message, lines, { isError: true });
+  }
+
+  async #trySubmit() {
+    this.showErrors([]);
+    const wrong = this.#fields.wrongFields();
+    const [vehicle] = this.#chooser.chosen();
+    this.#chooser.showError(vehicle ? "" : "Choose a vehicle.");
+    if (!vehicle) return this.#chooser.focus();
     if (wrong.length) return wrong[0].focus();
-    const type = command.chosenType();
-    if (!type) return showErrors(["The commands are not here yet: reload the page."]);
-    const request = { vehicle_id: vehicle.vehicle_id, command_name: type.name, command_params: command.values() };
-    if (type.safe_to_repeat) return sendOff(request);
-    const confirmation = await confirm({ vehicle, type, params: request.command_params }).catch(showFailure);
-    if (confirmation) await sendOff({ ...request, confirmation });
+    const type = this.#fields.chosenType();
+    if (!type) return this.showErrors(["The commands could not be loaded. Reload the page."]);
+    const params = this.#fields.values();
+    const request = { vehicle_id: vehicle.vehicle_id, command_name: type.name, command_params: params };
+    if (type.safe_to_repeat) return this.#send(request);
+    const confirmation = await this.#confirm({ vehicle, type, params }).catch((error) => this.#showFailure(error));
+    if (confirmation) await this.#send({ ...request, confirmation });
   }
 
-  async function sendOff(request) {
-    setBusy(true);
-    const submitted = await submit(request).catch(showFailure);
-    setBusy(false);
-    if (!submitted) return;
-    remember(request.command_name, request.command_params);
-    if (submitted.is_replayed) tell([replayedWords(submitted)]);
-    onSubmitted(submitted);
+  async #send(request) {
+    this.#setBusy(true);
+    const command = await this.#submit(request).catch((error) => this.#showFailure(error));
+    this.#setBusy(false);
+    if (!command) return;
+    saveValue(request.command_name, request.command_params);
+    if (command.is_replayed) showLines(this.#message, [replayMessage(command)], { isError: false });
+    this.#onSubmitted(command);
   }
 
-  function showFailure(error) {
-    const fieldOf = (name) => (name === "vehicle_id" ? picker : command.named(name));
+  #showFailure(error) {
     const others = [];
+    let first = null;
     for (const [name, messages] of Object.entries(error.fields ?? {})) {
       const text = [messages].flat().join(" ");
-      if (fieldOf(name)) fieldOf(name).complain(text);
-      else others.push(`${name}: ${text}`);
+      const field = name === "vehicle_id" ? this.#chooser : this.#fields.fieldOfError(name);
+      field?.showError(text);
+      if (!field) others.push(`${name}: ${text}`);
+      first ??= field;
     }
-    const found = Object.keys(error.fields ?? {}).find(fieldOf);
-    if (others.length || !found) showErrors(others.length ? others : [detailOf(error)]);
-    if (found) fieldOf(found).focus();
+    if (others.length || !first) this.showErrors(others.length ? others : [detailOf(error)]);
+    first?.focus();
   }
 
-  const showErrors = (lines) => tell(lines, true);
-
-  function tell(lines, isError = false) {
-    arrange(
-      errors,
-      lines.map((line) => element("p", {}, line)),
-    );
-    errors.classList.toggle("error", isError);
-    errors.hidden = lines.length === 0;
+  // Not `disabled`, which would take the focus away.
+  #setBusy(isBusy) {
+    this.#isBusy = isBusy;
+    this.#button.setAttribute("aria-disabled", String(isBusy));
+    this.#button.textContent = isBusy ? "Submitting…" : "Submit command";
   }
-
-  // Not `disabled`: that would take the focus away.
-  function setBusy(value) {
-    busy = value;
-    send.setAttribute("aria-disabled", String(value));
-    send.textContent = value ? "Submitting…" : "Submit command";
-  }
-
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (!busy) trySubmit();
-  });
-  return { setTypes: command.setTypes, showErrors, fillFrom };
 }
 
-function detailOf({ detail, uncertain }) {
-  return uncertain ? `${detail} Submit again within ${KEPT_MINUTES} minutes: it will not run twice.` : detail;
+function detailOf({ detail, isUncertain }) {
+  return isUncertain ? `${detail} Submit again within ${KEPT_MINUTES} minutes: it will not run twice.` : detail;
 }

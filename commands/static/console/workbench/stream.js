@@ -1,68 +1,75 @@
-// One command's events, from a position to the end, over as many sockets as that takes.
-// Knows sockets and the protocol, and nothing of pages.
+// The events of one command, from a position to the end, over as many sockets as that takes.
+// This module knows sockets and the protocol, and no page.
 
 const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 10_000;
+const MAX_DELAY_MS = 10_000;
 const OPEN_TIMEOUT_MS = 15_000;
 const STABLE_AFTER_MS = 10_000;
+const STALLED_AFTER_MS = 5000;
 
 const STOPPING_ERRORS = new Set(["unauthenticated", "not_found", "bad_request"]);
 const ENDED_STATUSES = new Set(["completed", "cancelled"]);
 const ENDED_ERRORS = new Set(["failed", "timed_out", "expired"]);
 
-/**
- * Follow a command until its terminal event.
- *
- * after         highest sequence number that the caller has already shown
- * getTicket     async, called before every connection; rejecting with `permanent: true` ends the stream, with any
- *               other error it is retried
- * onFrame       each event of the log exactly once, in order
- * onState       {name: "connecting"}
- *               {name: "live"}
- *               {name: "reconnecting", delayMs, error}  the error, if known, is a frame or what getTicket rejected with
- *               {name: "ended", frame}                  the terminal event came
- *               {name: "ended", error}                  it never will: nobody may see it, or nobody is logged in
- */
-export function followCommand(options) {
-  const follower = new Follower(options);
-  follower.start();
-  return { close: () => follower.stop() };
-}
-
-export function isTerminal({ event, status }) {
-  return (event === "status" && ENDED_STATUSES.has(status)) || (event === "error" && ENDED_ERRORS.has(status));
-}
-
-class Follower {
+/** Follows a command until its terminal event. */
+export class StreamFollower {
   #options;
   #position;
   #socket = null;
   #timer = null;
   #attempt = 0;
-  #round = 0; // A callback of an earlier round is stale: its socket was given up.
+  #round = 0; // a callback of an earlier round belongs to a socket that was given up
   #openedAt = null;
-  #ended = false;
+  #hasEnded = false;
   #reason = null;
+  #expected = 0; // highest sequence number that the server is known to have
+  #stallTimer = null;
 
-  constructor({ after = 0, WebSocketImpl = globalThis.WebSocket, baseUrl = globalThis.location?.href, ...rest }) {
-    this.#options = { WebSocketImpl, baseUrl, ...rest };
+  /**
+   * after         highest sequence number that the caller already has
+   * getTicket     async, called before each connection. If it rejects with `isPermanent`, the stream ends;
+   *               after any other error it is tried again
+   * onEvent       each event of the log exactly once, in order
+   * onState       {name: "connecting"}
+   *               {name: "live"}
+   *               {name: "reconnecting", delayMs, error}  the error, if known: a frame, or the error of getTicket
+   *               {name: "ended", event}                  the terminal event has arrived
+   *               {name: "ended", error}                  it never will: the user may not see it, or is not logged in
+   */
+  constructor({ after = 0, ...options }) {
+    this.#options = options;
     this.#position = after;
-  }
-
-  start() {
-    globalThis.addEventListener?.("online", this.#hurry);
+    window.addEventListener("online", this.reconnect);
     this.#connect();
   }
 
+  /** Tell that the server has events up to this number. If none of them arrives soon, the socket is dead. */
+  expect(number) {
+    this.#expected = Math.max(this.#expected, number);
+    if (this.#stallTimer === null) this.#watchForStall();
+  }
+
+  /** Connect again at once. A socket that is open may be dead without a sign, for example after a change of network. */
+  reconnect = () => {
+    if (!this.#hasEnded) this.#connect();
+  };
+
   stop() {
-    this.#ended = true;
-    globalThis.removeEventListener?.("online", this.#hurry);
+    this.#hasEnded = true;
+    window.removeEventListener("online", this.reconnect);
+    clearTimeout(this.#stallTimer);
     this.#abandon();
   }
 
-  #hurry = () => {
-    if (this.#openedAt === null) this.#connect();
-  };
+  #watchForStall() {
+    clearTimeout(this.#stallTimer);
+    this.#stallTimer = null;
+    if (this.#position >= this.#expected || this.#hasEnded) return;
+    this.#stallTimer = setTimeout(() => {
+      this.#stallTimer = null;
+      if (this.#openedAt !== null) this.#retry(null); // otherwise a connection is under way
+    }, STALLED_AFTER_MS);
+  }
 
   async #connect() {
     const round = this.#abandon();
@@ -72,13 +79,13 @@ class Follower {
       if (round === this.#round) this.#open(round, ticket);
     } catch (error) {
       if (round !== this.#round) return;
-      if (error.permanent) this.#end({ error });
+      if (error.isPermanent) this.#end({ error });
       else this.#retry(error);
     }
   }
 
   #open(round, ticket) {
-    const socket = new this.#options.WebSocketImpl(this.#url(ticket));
+    const socket = new WebSocket(this.#url(ticket));
     const current = (handle) => (event) => round === this.#round && handle(event);
     socket.onopen = current(() => this.#opened());
     socket.onmessage = current(({ data }) => this.#receive(data));
@@ -88,7 +95,7 @@ class Follower {
   }
 
   #url(ticket) {
-    const url = new URL(`/ws/responses/${this.#options.commandId}`, this.#options.baseUrl);
+    const url = new URL(`/ws/responses/${this.#options.commandId}`, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     url.search = new URLSearchParams({ ticket, after: this.#position });
     return url.href;
@@ -97,33 +104,36 @@ class Follower {
   #opened() {
     clearTimeout(this.#timer);
     this.#openedAt = Date.now();
+    this.#watchForStall();
     this.#options.onState({ name: "live" });
   }
 
   #receive(data) {
     const frame = parse(data);
-    if (frame?.sequence_number === 0) this.#outsideTheLog(frame);
+    if (frame?.sequence_number === 0) this.#receiveProblem(frame);
     else if (frame?.sequence_number > this.#position) this.#advance(frame);
   }
 
-  #advance(frame) {
-    this.#position = frame.sequence_number;
+  #advance(event) {
+    this.#position = event.sequence_number;
     this.#attempt = 0;
+    if (this.#stallTimer !== null) this.#watchForStall();
     try {
-      this.#options.onFrame(frame);
+      this.#options.onEvent(event);
     } finally {
-      if (isTerminal(frame)) this.#end({ frame });
+      if (isTerminal(event)) this.#end({ event });
     }
   }
 
-  #outsideTheLog(frame) {
+  /** A frame outside the log. */
+  #receiveProblem(frame) {
     if (STOPPING_ERRORS.has(frame.error_code)) this.#end({ error: frame });
-    // Only the first one at once: a server that calls every fresh ticket expired must not be hammered.
+    // Only the first time at once: a server that calls every fresh ticket expired must not be hammered.
     else if (frame.error_code === "token_expired") this.#retry(frame, this.#failures() === 0 ? 0 : undefined);
     else this.#reason = frame;
   }
 
-  // Being accepted is no progress yet: the server accepts first and refuses then.
+  /** An open socket is no success yet: the server accepts first and refuses then. */
   #failures() {
     if (this.#openedAt !== null && Date.now() - this.#openedAt > STABLE_AFTER_MS) this.#attempt = 0;
     return this.#attempt;
@@ -137,30 +147,36 @@ class Follower {
     this.#options.onState({ name: "reconnecting", delayMs, error });
   }
 
+  /** Give the socket up and begin a new round. */
   #abandon() {
     clearTimeout(this.#timer);
     this.#socket?.close();
     this.#socket = this.#openedAt = this.#reason = null;
-    return (this.#round += 1);
+    this.#round += 1;
+    return this.#round;
   }
 
   #end(outcome) {
-    if (this.#ended) return;
+    if (this.#hasEnded) return;
     this.stop();
     this.#options.onState({ name: "ended", ...outcome });
   }
 }
 
+function isTerminal({ event, status }) {
+  return (event === "status" && ENDED_STATUSES.has(status)) || (event === "error" && ENDED_ERRORS.has(status));
+}
+
 function backoff(failures) {
-  const longest = Math.min(FIRST_DELAY_MS * 2 ** failures, LONGEST_DELAY_MS);
-  return longest * (0.5 + Math.random() / 2);
+  const max = Math.min(FIRST_DELAY_MS * 2 ** failures, MAX_DELAY_MS);
+  return max * (0.5 + Math.random() / 2);
 }
 
 function parse(data) {
   try {
     return JSON.parse(data);
   } catch {
-    console.warn("A frame that is no JSON was ignored.");
+    console.warn("A frame that is not JSON was ignored.");
     return null;
   }
 }

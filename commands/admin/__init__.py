@@ -1,0 +1,9 @@
+from django.contrib import admin
+
+from commands.admin import commands, descriptions, records, vehicles
+
+__all__ = ["commands", "descriptions", "records", "vehicles"]  # they register the models
+
+admin.site.site_header = admin.site.site_title = "SOVD command console"
+admin.site.index_title = "Administration"
+admin.site.enable_nav_sidebar = False  # its place is the tables'

@@ -1,0 +1,372 @@
+"""The REST API of vehicles, which shows and maintains them."""
+
+from copy import copy
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
+from rest_framework import serializers, status
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.generics import get_object_or_404
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from commands import audit, locks, trouble_codes
+from commands.api import bodies
+from commands.api.schema.marks import errors
+from commands.api.vehicles.locks import LockSerializer
+from commands.api.views import ApiView
+from commands.models import (
+    OPEN,
+    Action,
+    CampaignState,
+    CampaignVehicle,
+    Command,
+    CommandQuerySet,
+    Status,
+)
+from commands.notifications import wake_probes
+from vehicles import changes, probes
+from vehicles.api import MayViewVehicles, VehicleViewSet
+from vehicles.connectors import CONNECTORS
+from vehicles.models import Vehicle, VehicleQuerySet
+from vehicles.serializers import VIN_IS_TAKEN, ConnectorsSerializer, VehicleSerializer
+
+NEEDS = {
+    "create": "vehicles.add_vehicle",
+    "partial_update": "vehicles.change_vehicle",
+    "destroy": "vehicles.delete_vehicle",
+    "probe": "vehicles.change_vehicle",
+    "retire": "vehicles.change_vehicle",
+    "restore": "vehicles.change_vehicle",
+}
+
+
+FAILURE_TYPE = "The failure type byte in words; may be empty."
+NOT_VISIBLE = "null: a command of another user, which you may not see"
+
+
+class MayMaintain(BasePermission):
+    """Permission of its own for each way of changing vehicles."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        permission = NEEDS[view.action]  # type: ignore[attr-defined]
+        self.message = f"You may not do this. Ask for the permission {permission}."
+        return request.user.has_perm(permission)
+
+
+class HasCommands(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "has_commands"
+    default_detail = (
+        "The vehicle has commands or is in a campaign, which are kept with it. Only a vehicle "
+        "without any is deleted."
+    )
+
+
+class VehicleWithCommandsSerializer(VehicleSerializer):
+    commands_waiting = serializers.SerializerMethodField(
+        help_text="Pending commands, of those that you may see."
+    )
+
+    class Meta(VehicleSerializer.Meta):
+        fields = [*VehicleSerializer.Meta.fields, "commands_waiting"]
+
+    def get_commands_waiting(self, vehicle: Vehicle) -> int:
+        return getattr(vehicle, "commands_waiting", 0)
+
+    def create(self, validated_data: dict[str, Any]) -> Vehicle:
+        return self._save(Vehicle(), None, validated_data)
+
+    def update(self, instance: Vehicle, validated_data: dict[str, Any]) -> Vehicle:
+        return self._save(instance, copy(instance), validated_data)
+
+    @transaction.atomic
+    def _save(self, vehicle: Vehicle, before: Vehicle | None, values: dict[str, Any]) -> Vehicle:
+        ecus = values.pop("ecus", None)
+        for name, value in values.items():
+            setattr(vehicle, name, value)
+        changed = changes.save(vehicle, before)
+        if ecus is not None:
+            changed += changes.set_ecus(vehicle, ecus)
+        if changed:
+            what = Action.CHANGE_VEHICLE if before else Action.ADD_VEHICLE
+            request = self.context["request"]
+            audit.record(request, what, vehicle.pk, vin=vehicle.vin, fields=changed)
+            wake_probes()
+        return vehicle
+
+
+class OneVehicleSerializer(VehicleWithCommandsSerializer):
+    trouble_codes_at = serializers.DateTimeField(
+        read_only=True,
+        allow_null=True,
+        help_text="When trouble codes were last read or cleared, by any user.",
+    )
+
+    lock = serializers.SerializerMethodField(help_text="null: nobody holds it.")
+
+    class Meta(VehicleWithCommandsSerializer.Meta):
+        fields = [*VehicleWithCommandsSerializer.Meta.fields, "trouble_codes_at", "lock"]
+
+    @extend_schema_field(LockSerializer(allow_null=True))
+    def get_lock(self, vehicle: Vehicle) -> Any:
+        lock = locks.find(vehicle)
+        return LockSerializer(lock).data if lock else None
+
+
+class ControlUnitSerializer(serializers.Serializer[Any]):
+    """A control unit, and the last read of its trouble codes."""
+
+    ecu_address = serializers.CharField()
+    read_at = serializers.DateTimeField()
+    command_id = serializers.UUIDField(allow_null=True, help_text=NOT_VISIBLE)
+    submitted_by = serializers.CharField(allow_null=True, help_text=NOT_VISIBLE)
+
+
+class StoredCodeSerializer(serializers.Serializer[trouble_codes.Stored]):
+    ecu_address = serializers.CharField()
+    dtc_code = serializers.CharField(source="code.dtc_code")
+    description = serializers.CharField(source="code.description")
+    failure_type = serializers.CharField(source="code.failure_type", help_text=FAILURE_TYPE)
+    status = serializers.CharField(source="code.status")
+    status_bits = serializers.ListField(source="code.status_bits", child=serializers.CharField())
+    confirmed = serializers.BooleanField(source="code.confirmed", allow_null=True)
+    first_seen_at = serializers.DateTimeField()
+    read_at = serializers.DateTimeField(source="read.at")
+    command_id = serializers.UUIDField(
+        source="read.command_id", allow_null=True, help_text=NOT_VISIBLE
+    )
+
+
+class ChangeSerializer(serializers.Serializer[trouble_codes.Change]):
+    at = serializers.DateTimeField(source="source.at")
+    change = serializers.ChoiceField(
+        trouble_codes.CHANGES,
+        help_text="`cleared`: by a ClearDTC. `gone`: a later read no longer has it, and no "
+        "command has cleared it.",
+    )
+    ecu_address = serializers.CharField()
+    dtc_code = serializers.CharField(source="code.dtc_code")
+    description = serializers.CharField(source="code.description")
+    failure_type = serializers.CharField(source="code.failure_type", help_text=FAILURE_TYPE)
+    status = serializers.CharField(allow_null=True, help_text="null: it is no longer stored")
+    previous_status = serializers.CharField(allow_null=True, help_text="null: it was not stored")
+    command_id = serializers.UUIDField(
+        source="source.command_id", allow_null=True, help_text=NOT_VISIBLE
+    )
+    submitted_by = serializers.CharField(
+        source="source.submitted_by", allow_null=True, help_text=NOT_VISIBLE
+    )
+
+
+class ScanMarkSerializer(serializers.Serializer[Any]):
+    """A completed scan of the whole vehicle."""
+
+    at = serializers.DateTimeField()
+    command_id = serializers.UUIDField(allow_null=True, help_text=NOT_VISIBLE)
+    submitted_by = serializers.CharField(allow_null=True, help_text=NOT_VISIBLE)
+
+
+class TroubleCodesSerializer(serializers.Serializer[Any]):
+    vehicle_id = serializers.UUIDField()
+    control_units = ControlUnitSerializer(many=True)
+    stored = StoredCodeSerializer(
+        many=True, help_text="As last read, without what was cleared since."
+    )
+    timeline = ChangeSerializer(many=True, help_text="Newest first.")
+    scans = ScanMarkSerializer(many=True, help_text="Newest first.")
+    is_complete = serializers.BooleanField(
+        help_text="false: there are more commands or responses than were read, or some responses "
+        "were not understood."
+    )
+
+
+class HasOpenCommands(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "has_open_commands"
+    default_detail = (
+        "Commands of the vehicle have not ended, or a campaign still counts on it. Wait until they "
+        "end, or cancel them, and retire it then."
+    )
+
+
+@extend_schema_view(
+    list=extend_schema(summary="Find vehicles"),
+    retrieve=extend_schema(summary="Look at a vehicle"),
+    create=extend_schema(summary="Add a vehicle"),
+    partial_update=extend_schema(summary="Change a vehicle"),
+    destroy=extend_schema(summary="Delete a vehicle", extensions=errors(409)),
+)
+class VehiclesWithCommands(ApiView, VehicleViewSet):
+    """Vehicles that commands can be sent to, and how each is reached."""
+
+    serializer_class = VehicleWithCommandsSerializer
+
+    def get_serializer_class(self) -> type[Any]:
+        return OneVehicleSerializer if self.action == "retrieve" else super().get_serializer_class()
+
+    def get_permissions(self) -> list[Any]:
+        if self.action in NEEDS:
+            return [IsAuthenticated(), MayMaintain()]
+        return [IsAuthenticated(), MayViewVehicles()]
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response([self._body_of(vehicle) for vehicle in page or []])
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return Response(self._body_of(self.get_object()))
+
+    def _body_of(self, vehicle: Vehicle) -> dict[str, Any]:
+        return bodies.body_of(self.get_serializer_class(), vehicle)
+
+    def create(self, request: Request) -> Response:
+        """Add a vehicle. A worker probes it at once."""
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        _save(serializer)
+        return Response(serializer.data, status.HTTP_201_CREATED)
+
+    @transaction.atomic
+    def partial_update(self, request: Request, vehicle_id: str) -> Response:
+        """Change a vehicle. With other settings it is disconnected until it is probed."""
+        vehicle = self._locked()
+        serializer = self.get_serializer(vehicle, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        _save(serializer)
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @transaction.atomic
+    def destroy(self, request: Request, vehicle_id: str) -> Response:
+        """Delete a vehicle that has no commands."""
+        vehicle = self._locked()
+        is_planned = CampaignVehicle.objects.filter(vehicle=vehicle)
+        if vehicle.commands.exists() or is_planned.exists():
+            raise HasCommands
+        audit.record(request, Action.DELETE_VEHICLE, vehicle.pk, vin=vehicle.vin)
+        vehicle.delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        summary="Retire a vehicle",
+        extensions=errors(409),
+        request=None,
+        responses={200: VehicleWithCommandsSerializer},
+    )
+    @action(detail=True, methods=["post"])
+    @transaction.atomic
+    def retire(self, request: Request, vehicle_id: str) -> Response:
+        """Take a vehicle out of use: it is hidden from lists, not probed, and sent no new
+        commands. Its history stays."""
+        vehicle = self._locked()
+        counting = CampaignVehicle.objects.exclude(campaign__state=CampaignState.ENDED)
+        is_planned = counting.filter(vehicle=vehicle)
+        if vehicle.commands.filter(status__in=OPEN).exists() or is_planned.exists():
+            raise HasOpenCommands
+        return self._set_retired(request, vehicle, timezone.now(), Action.RETIRE_VEHICLE)
+
+    @extend_schema(
+        summary="Restore a retired vehicle",
+        request=None,
+        responses={200: VehicleWithCommandsSerializer},
+    )
+    @action(detail=True, methods=["post"])
+    @transaction.atomic
+    def restore(self, request: Request, vehicle_id: str) -> Response:
+        """Take a retired vehicle into use again."""
+        return self._set_retired(request, self._locked(), None, Action.RESTORE_VEHICLE)
+
+    def _set_retired(
+        self, request: Request, vehicle: Vehicle, at: datetime | None, what: Action
+    ) -> Response:
+        if bool(vehicle.retired_at) != bool(at):
+            vehicle.retired_at = at
+            vehicle.save(update_fields=["retired_at"])
+            audit.record(request, what, vehicle.pk, vin=vehicle.vin)
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(
+        summary="Test the connection to a vehicle",
+        request=None,
+        responses={202: VehicleWithCommandsSerializer},
+    )
+    @action(detail=True, methods=["post"])
+    def probe(self, request: Request, vehicle_id: str) -> Response:
+        """Test the connection: a worker asks the vehicle, its gateway and its ECUs at once.
+        `probe_requested_at` becomes null when it has been done."""
+        vehicle = self.get_object()
+        with transaction.atomic():
+            probes.request_test(vehicle)
+            audit.record(request, Action.TEST_CONNECTION, vehicle.pk, vin=vehicle.vin)
+            wake_probes()
+        return Response(self.get_serializer(self.get_object()).data, status.HTTP_202_ACCEPTED)
+
+    def _locked(self) -> Vehicle:
+        """Return the vehicle; nobody else changes it until the transaction ends."""
+        pk = self.get_object().pk
+        vehicle: Vehicle = get_object_or_404(Vehicle.objects.select_for_update(), pk=pk)
+        return vehicle
+
+    def get_queryset(self) -> VehicleQuerySet:
+        vehicles: VehicleQuerySet = super().get_queryset()  # type: ignore[assignment]
+        if self.action == "list" and not self.request.query_params.get("retired"):
+            vehicles = vehicles.in_use()
+        visible: CommandQuerySet = Command.objects.visible_to(self.request.user)
+        waiting = visible.filter(vehicle=OuterRef("pk"), status=Status.PENDING)
+        count = waiting.order_by().values("vehicle").values(count=Count("*"))
+        vehicles = vehicles.annotate(commands_waiting=Coalesce(Subquery(count), 0))
+        if self.action != "retrieve":
+            return vehicles
+        evidence = trouble_codes.evidence(vehicle=OuterRef("pk")).values("completed_at")[:1]
+        return vehicles.annotate(trouble_codes_at=Subquery(evidence))
+
+    @extend_schema(summary="The trouble codes of a vehicle", responses=TroubleCodesSerializer)
+    @action(detail=True, url_path="trouble-codes", pagination_class=None, filterset_class=None)
+    def trouble_codes(self, request: Request, vehicle_id: str) -> Response:
+        """The vehicle's trouble codes as last read, and their history, from the last 200 completed
+        ReadDTC, ClearDTC and ScanVehicle commands of all users."""
+        vehicle = self.get_object()
+        history, is_complete = trouble_codes.of_vehicle(vehicle, request.user)
+        body = {
+            "vehicle_id": vehicle.pk,
+            "control_units": history.control_units,
+            "stored": history.stored,
+            "timeline": history.newest_first,
+            "scans": history.scans,
+            "is_complete": is_complete,
+        }
+        return Response(TroubleCodesSerializer(body).data)
+
+
+def _save(serializer: BaseSerializer[Any]) -> None:
+    """Save, or raise ValidationError if another request was faster to take the VIN."""
+    try:
+        with transaction.atomic():
+            serializer.save()
+    except IntegrityError as error:
+        others = Vehicle.objects.filter(vin=serializer.validated_data.get("vin"))
+        if not others.exists():
+            raise
+        raise ValidationError({"vin": [VIN_IS_TAKEN]}) from error
+
+
+class ConnectorsView(ApiView):
+    """The ways of reaching vehicles, with the JSON Schema of each one's settings."""
+
+    @extend_schema(
+        summary="List the ways of reaching vehicles",
+        operation_id="v1_connectors_list",
+        responses=ConnectorsSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        page = {"next": None, "previous": None, "results": CONNECTORS.values()}
+        return Response(ConnectorsSerializer(page).data)

@@ -1,0 +1,69 @@
+from commands.models.accounts import LogInCount, ServiceAccount, StreamTicket, TokenFamily
+from commands.models.audit import Action, AuditEntry
+from commands.models.batch import Batch, BatchQuerySet, StopReason
+from commands.models.campaign import (
+    Campaign,
+    CampaignQuerySet,
+    CampaignState,
+    CampaignStop,
+    CampaignVehicle,
+    CampaignWave,
+)
+from commands.models.command import (
+    IN_LINE,
+    IS_DUE,
+    MAX_LOST_WORKERS,
+    TO_READ_BACK,
+    Command,
+    CommandQuerySet,
+    first_in_line,
+    running_on,
+    sees_all_commands,
+    still,
+)
+from commands.models.event import Event, EventQuerySet, Kind
+from commands.models.exchange import Exchange
+from commands.models.idempotency import IdempotencyKey
+from commands.models.lock import VehicleLock
+from commands.models.removed_execution import RemovedExecution
+from commands.models.status import OPEN, TERMINAL, ErrorCode, Priority, Status
+
+__all__ = [
+    "IN_LINE",
+    "IS_DUE",
+    "MAX_LOST_WORKERS",
+    "OPEN",
+    "TERMINAL",
+    "TO_READ_BACK",
+    "Action",
+    "AuditEntry",
+    "Batch",
+    "BatchQuerySet",
+    "Campaign",
+    "CampaignQuerySet",
+    "CampaignState",
+    "CampaignStop",
+    "CampaignVehicle",
+    "CampaignWave",
+    "Command",
+    "CommandQuerySet",
+    "ErrorCode",
+    "Event",
+    "EventQuerySet",
+    "Exchange",
+    "IdempotencyKey",
+    "Kind",
+    "LogInCount",
+    "Priority",
+    "RemovedExecution",
+    "ServiceAccount",
+    "Status",
+    "StopReason",
+    "StreamTicket",
+    "TokenFamily",
+    "VehicleLock",
+    "first_in_line",
+    "running_on",
+    "sees_all_commands",
+    "still",
+]

@@ -1,0 +1,15 @@
+// Parts of the trouble codes of a vehicle. The commands behind them may be those of other users.
+
+import { commandAddress } from "./command.js";
+import { element } from "./dom.js";
+
+/** The last clear of the unit after its last read, if any. */
+export function clearedSince({ ecu_address: address, read_at: readAt }, timeline) {
+  return timeline.find(({ change, ecu_address: ecu, at }) => change === "cleared" && ecu === address && at > readAt);
+}
+
+/** A link to the command, or plain text if the user may not see it. */
+export const sourceLink = (text, id) => (id ? element("a", { href: commandAddress(id) }, text) : text);
+
+/** The submitter of a command; the API names no user for a command that the viewer may not see. */
+export const bySubmitter = (name) => ` by ${name ?? "another user"}`;

@@ -1,0 +1,87 @@
+// The trouble codes of a completed read, one line each, compared with the last read of the ECU before it.
+
+import { getComparison } from "../api.js";
+import { badge, cell, element, update } from "../dom.js";
+import { counted, time } from "../format.js";
+import { bySubmitter, sourceLink } from "../trouble_codes.js";
+
+const READS = new Set(["ReadDTC", "ScanVehicle"]);
+const MAX_ROWS = 20; // fit on a screen; the rest is shown when somebody asks
+const LABELS = { new: "New", same: "Same", gone: "Gone" };
+
+export class CodeTable {
+  #root;
+  #shownId = null;
+  #codes = [];
+
+  constructor(root) {
+    this.#root = root;
+    this.#more.addEventListener("click", () => {
+      this.#drawRows(this.#codes);
+      root.querySelectorAll("tbody tr")[MAX_ROWS].querySelector("td").focus();
+    });
+  }
+
+  get #more() {
+    return this.#root.querySelector("[data-codes=more]");
+  }
+
+  clear() {
+    this.#shownId = null;
+    this.#root.hidden = true;
+  }
+
+  /** Show the codes of the command when it has them. Without them its log has the responses all the same. */
+  async show({ command_id: id, command_name: name, status }) {
+    if (status !== "completed" || !READS.has(name) || this.#shownId === id) return;
+    this.#shownId = id;
+    const comparison = await getComparison(id).catch(() => null);
+    if (!comparison?.codes.length || this.#shownId !== id) return;
+    this.#draw(comparison);
+    this.#root.hidden = false;
+  }
+
+  #draw({ codes, previous }) {
+    this.#codes = codes;
+    this.#drawRows(codes.slice(0, MAX_ROWS));
+    this.#root.toggleAttribute("data-first", !previous.length);
+    update(this.#root.querySelector("[data-codes=previous]"), previousText(previous));
+  }
+
+  #drawRows(shown) {
+    update(this.#root.querySelector("tbody"), shown.map(row));
+    this.#more.hidden = shown.length === this.#codes.length;
+    this.#more.textContent = `Show all ${counted(this.#codes.length, "code")}`;
+  }
+}
+
+function row({ ecu_address: ecu, dtc_code: code, description, status, confirmed, change }) {
+  const isConfirmed = confirmed === true ? "Confirmed" : confirmed === false ? "Not confirmed" : "";
+  return element(
+    "tr",
+    { "data-change": change },
+    element("td", { tabindex: -1 }, element("strong", { class: "code" }, code)),
+    element("td", { class: "vehicle-text" }, description),
+    cell("ECU", element("code", {}, ecu)),
+    cell("status", element("code", {}, status)),
+    element("td", {}, change === "gone" ? "" : isConfirmed),
+    element("td", {}, change && badge(change, LABELS[change])),
+  );
+}
+
+function previousText(previous) {
+  if (!previous.length) return "The ECU was not read before.";
+  const reads = previous.slice(0, 3).map(({ ecu_address: ecu, at, command_id: id, submitted_by: by }, index) => {
+    return [
+      index ? ", " : "",
+      "ECU ",
+      element("code", {}, ecu),
+      " ",
+      sourceLink("read", id),
+      " ",
+      time(at),
+      bySubmitter(by),
+    ];
+  });
+  return ["Compared with: ", reads, previous.length > 3 && " …"];
+}

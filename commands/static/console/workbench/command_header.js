@@ -1,0 +1,157 @@
+// The header of the watched command: its name, vehicle and status, and the actions on it.
+
+import { reportAddress, serverNow, transcriptAddress } from "../api.js";
+import { batchAddress, parameters, statusBadge, statusLabel } from "../command.js";
+import { badge, element, showMessage, update } from "../dom.js";
+import { counted, duration, time } from "../format.js";
+import { ENDED, explain } from "../labels.js";
+import { viewer } from "../site.js";
+import { connectionBadge, modelName, vehicleAddress } from "../vehicle.js";
+
+const PAGE_TITLE = document.title;
+const SITE_TITLE = PAGE_TITLE.split(" · ").at(-1);
+const COPIED_MS = 2000;
+
+export class CommandHeader {
+  #root;
+
+  /** onCancel is called for a click on "Cancel". */
+  constructor({ root, onCancel }) {
+    this.#root = root;
+    this.#part("cancel").addEventListener("click", onCancel);
+    this.#part("copy").addEventListener("click", () => this.#copyLink());
+  }
+
+  drawEmpty() {
+    this.#root.dataset.state = "empty";
+    this.#part("name").textContent = "Responses";
+    for (const name of ["parameters", "about", "status", "connection", "elapsed", "count"]) update(this.#part(name));
+    this.drawVehicle(null);
+    for (const name of ["cancel", "repeat", "copy", "progress", "report", "transcript"]) this.#part(name).hidden = true;
+    document.title = PAGE_TITLE;
+  }
+
+  /** Draw the parts that never change for one command. */
+  drawCommand(id, command) {
+    this.#root.dataset.state = "open";
+    this.drawVehicle(null);
+    this.#part("name").textContent = command?.command_name ?? "Command";
+    update(this.#part("parameters"), command && [parameters(command.command_params), batchLink(command.batch_id)]);
+    update(this.#part("about"), command && origin(command));
+    this.#part("transcript").href = transcriptAddress(id);
+    this.#part("repeat").href = `/commands/new/?repeat=${encodeURIComponent(id)}`;
+  }
+
+  drawVehicle(vehicle) {
+    const link = this.#part("vehicle");
+    link.hidden = !vehicle;
+    link.textContent = vehicle?.vin ?? "";
+    link.href = vehicle ? vehicleAddress(vehicle.vehicle_id) : "";
+    this.#part("model").textContent = vehicle ? modelName(vehicle) : "";
+    update(this.#part("presence"), vehicle && connectionBadge(vehicle));
+    this.#part("transcript").hidden = !vehicle || vehicle.connector === "mock"; // a mock leaves no evidence
+  }
+
+  drawStatus(command, isCancelling) {
+    const status = command?.status;
+    update(this.#part("status"), command && statusBadge(command));
+    this.#part("progress").hidden = status !== "in_progress";
+    document.title = command ? `${command.command_name} · ${statusLabel(status)} · ${SITE_TITLE}` : PAGE_TITLE;
+    this.#drawReport(command);
+    this.#drawActions(Boolean(command), ENDED.has(status), isCancelling);
+  }
+
+  #drawReport(command) {
+    const link = this.#part("report");
+    link.hidden = command?.command_name !== "ScanVehicle" || command.status !== "completed";
+    if (!link.hidden) link.href = reportAddress(command.vehicle_id, command.command_id);
+  }
+
+  #drawActions(isKnown, hasEnded, isCancelling) {
+    const cancel = this.#part("cancel");
+    const hadFocus = document.activeElement === cancel;
+    this.#part("repeat").hidden = !hasEnded || !viewer.canSubmit;
+    this.#part("copy").hidden = !isKnown;
+    cancel.hidden = hasEnded || !isKnown || !viewer.canSubmit;
+    cancel.setAttribute("aria-disabled", String(isCancelling));
+    cancel.textContent = isCancelling ? "Cancelling…" : "Cancel";
+    if (hadFocus && cancel.hidden) this.#part("repeat").focus({ preventScroll: true });
+  }
+
+  drawConnection(connection) {
+    const [kind, label] = connectionLabel(connection);
+    const place = this.#part("connection");
+    if (place.textContent !== label) update(place, label && badge(kind, label));
+  }
+
+  /** Draw the run time, or before the start the time of waiting. */
+  drawElapsed({ status, submitted_at: submitted, started_at: started, completed_at: completed }) {
+    const isWaiting = status === "pending";
+    const end = Date.parse(completed) || (ENDED.has(status) ? NaN : serverNow());
+    const elapsed = end - Date.parse(isWaiting ? submitted : started);
+    const text = Number.isFinite(elapsed) ? duration(elapsed) : "";
+    this.#part("elapsed").textContent = isWaiting ? `waiting ${text}` : text;
+  }
+
+  drawCount(count) {
+    this.#part("count").textContent = count ? counted(count, "response") : "";
+  }
+
+  showNotice(content, isError = false) {
+    showMessage(this.#part("notice"), content, { isError });
+  }
+
+  async #copyLink() {
+    const isCopied = await copy(location.href);
+    const button = this.#part("copy");
+    button.textContent = isCopied ? "Link copied" : "Copy it from the address bar";
+    setTimeout(() => update(button, "Copy link"), COPIED_MS);
+  }
+
+  #part(name) {
+    return this.#root.querySelector(`[data-live=${name}]`);
+  }
+}
+
+function origin({ command_id: id, submitted_at: at, submitted_by: name }) {
+  return ["Submitted ", time(at, "full"), ` by ${name} · ID `, element("code", {}, id)];
+}
+
+const batchLink = (id) => id && element("a", { class: "parameter", href: batchAddress(id) }, "part of a batch");
+
+/** Return whether the text was copied. Without HTTPS a page has no clipboard. */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// --- The state of the connection to the stream
+
+/** [kind of badge, label]. Both are empty once the stream has ended well: then the command's status says enough. */
+function connectionLabel({ name, until, error }) {
+  const seconds = Math.ceil((until - Date.now()) / 1000);
+  switch (name) {
+    case "live":
+      return ["live", "Live"];
+    case "connecting":
+      return ["connecting", "Connecting…"];
+    case "behind":
+      return ["connecting", "Catching up…"];
+    case "ended":
+      return error ? ["stopped", "Stopped"] : ["", ""];
+    default:
+      return ["reconnecting", seconds > 0 ? `Reconnecting in ${seconds} s` : "Reconnecting…"];
+  }
+}
+
+/** The reason why a stream is interrupted or has stopped. */
+export function interruptionText({ name, error }) {
+  if (error?.error_code) return explain(error.error_code).join(" ");
+  return name === "ended"
+    ? (error.detail ?? "")
+    : "The connection is lost. It is restored automatically, and no event is missed.";
+}

@@ -1,0 +1,47 @@
+"""The demo site: one web process, one worker, and a fleet with a past."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+from dev.processes import Installation, Process
+
+DAY = 24 * 3600
+SETTINGS = {
+    "ACCESS_TOKEN_SECONDS": DAY,
+    "COMMAND_EXPIRES_SECONDS": DAY,  # commands for an offline vehicle wait as long as one looks
+    "REQUESTS_PER_USER": 1000,
+    "STREAM_POLL_SECONDS": 1,
+    "MOCK_VEHICLE_LATENCY_SECONDS": 0.15,
+}
+
+
+class DemoSite(Installation):
+    ids: dict[str, str]
+    """IDs of what `dev.demo_site.seed` has made, by what each is an example of."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(SETTINGS | {"STATIC_ROOT": home / "static"}, home)
+
+    @classmethod
+    @contextmanager
+    def temporary(cls) -> Iterator[Self]:
+        with TemporaryDirectory() as home, cls(Path(home)) as site:
+            yield site
+
+    def prepare(self) -> None:
+        """Fill the database, and start the site."""
+        super().prepare()
+        self.run("collectstatic", "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
+        ids = self.logs / "ids.json"
+        self.run("demo-fleet", "-m", "dev.with_django", "dev.demo_site.seed", str(ids))
+        self.ids = json.loads(ids.read_text())
+        self.start_all()
+
+    def send_responses(self, command_id: str) -> Process:
+        """Start to send a thousand responses to a command of an offline vehicle."""
+        program = ("-m", "dev.with_django", "dev.demo_site.send_responses", command_id)
+        return self.spawn("send_responses", program)

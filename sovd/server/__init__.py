@@ -1,0 +1,1 @@
+"""The web server: uvicorn, with the limits that it lacks on requests and on WebSockets."""

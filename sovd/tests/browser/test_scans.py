@@ -1,0 +1,61 @@
+"""Scans: a vehicle is scanned, its report read and compared, a snapshot read from a code."""
+
+import re
+
+from playwright.sync_api import expect
+
+from dev.demo_site.site import DemoSite
+from sovd.tests.browser.conftest import Opener, Programs
+from sovd.tests.browser.program import vin
+
+ONE_COMMAND = re.compile(r"/commands/[0-9a-f-]{36}/$")
+
+
+def test_a_vehicle_is_scanned_and_its_report_compared_with_an_earlier_one(
+    open_tab: Opener, site: DemoSite
+) -> None:
+    tab = open_tab("/vehicles/{scanned_vehicle}/".format_map(site.ids))
+    marks = tab.locator(".change[data-change=scanned]")
+    expect(marks).to_have_count(2)
+    tab.get_by_role("button", name="Scan all ECUs").click()
+    expect(tab).to_have_url(ONE_COMMAND)
+    expect(tab.locator("#live [data-live=status]")).to_have_text("Completed")
+    told = tab.locator("#live .entry.answer")
+    expect(told).to_have_count(5)
+    expect(told.first).to_contain_text("Part number")
+    expect(told.last).to_contain_text("4 of 4 ECUs")
+
+    tab.get_by_role("link", name="Report", exact=True).click()
+    expect(tab.get_by_role("heading", name="Scan report")).to_be_visible()
+    expect(tab.get_by_role("list", name="What became of the trouble codes")).to_have_count(0)
+    tab.get_by_label("Compare with").select_option(site.ids["scan_before"])
+    tab.get_by_role("button", name="Show").click()
+    expect(tab.locator(".counts [data-change=went]")).to_contain_text(re.compile(r"[1-9]\d* went"))
+    expect(tab.locator(".between")).to_contain_text("ClearDTC")
+    tab.emulate_media(media="print", color_scheme="dark")
+    expect(tab.locator("nav")).to_be_hidden()
+    assert tab.evaluate("getComputedStyle(document.body).color") == "rgb(24, 32, 43)"
+
+
+def test_a_code_leads_to_its_snapshot(open_tab: Opener, program: Programs) -> None:
+    operator = program("operator")
+    operator.wait_for_end(operator.submit(vin(47)))
+    tab = open_tab(f"/vehicles/{operator.vehicle(vin(47))}/")
+    tab.get_by_role("link", name=re.compile("Read the snapshot of")).first.click()
+    expect(tab.get_by_role("textbox", name="Trouble code")).not_to_be_empty()
+    tab.get_by_role("button", name="Submit command").click()
+    expect(tab).to_have_url(ONE_COMMAND)
+    table = tab.locator("#live table.values")
+    expect(table.locator("thead")).to_have_text("NameValueUnitRaw")
+    expect(table.get_by_role("row", name="Engine speed")).to_contain_text("rpm")
+
+
+def test_a_scan_of_many_vehicles_has_one_line_for_each(open_tab: Opener, program: Programs) -> None:
+    operator = program("operator")
+    vehicles = [f"vehicle={operator.vehicle(vin(n))}" for n in (45, 46)]
+    tab = open_tab(f"/batches/new/?{'&'.join(vehicles)}")
+    tab.locator("#command-name").select_option("ScanVehicle")
+    tab.get_by_role("button", name="Check and send…").click()
+    tab.get_by_role("button", name="Send to 2 vehicles").click()
+    lines = tab.get_by_text(re.compile("^4 of 4 ECUs, [0-9]+ trouble codes$"))
+    expect(lines).to_have_count(2)
