@@ -36,6 +36,14 @@ class ConnectionFilter(admin.SimpleListFilter):
         return queryset.with_connection_status(status) if known else queryset
 
 
+class NamedValuesFilter(admin.AllValuesFieldListFilter):
+    """Filter by a text that may be empty: as a link it needs words."""
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            yield choice | {"display": choice["display"] or "(none)"}
+
+
 class StrictJSONField(forms.JSONField):
     """Refuses JSON that Python reads and Postgres or the API cannot hold, which would be a 500."""
 
@@ -160,7 +168,7 @@ class VehicleAdmin(admin.ModelAdmin):
     form = VehicleForm
     inlines = [EcuInline]
     list_display = ["vin", "make", "model", "year", "connector", "connection", "last_seen_at"]
-    list_filter = [ConnectionFilter, "connector", "make"]
+    list_filter = [ConnectionFilter, "connector", ("make", NamedValuesFilter)]
     search_fields = ["vin", "make", "model"]
     search_help_text = "Words in the VIN, make, model or year, or a VIN in groups"
     fields = ["vin", "make", "model", "year", "connector", "connector_settings", "metadata"]

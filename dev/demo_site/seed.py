@@ -112,6 +112,7 @@ def make_fleet() -> None:
         about |= {"connection_status": status, "connector_settings": {"online": n % 5 != 3}}
         Vehicle.objects.create(vin=f"WVWZZZ1KZ6W{n:06}", **about)
     Vehicle.objects.create(vin="HACKED00000000001", make=HOSTILE, model=HOSTILE)
+    Vehicle.objects.create(vin="NAMELESS000000001", connector_settings={"online": False})
 
 
 def make_campaign() -> Campaign:

@@ -1,6 +1,7 @@
 """Vehicles are maintained in the admin."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -163,6 +164,18 @@ def test_a_user_without_the_right_changes_no_vehicle(vehicle: Vehicle, rights: l
         assert client.post(address, vehicle_form()).status_code == 403
     assert Vehicle.objects.get() == vehicle
     assert Vehicle.objects.get().vin == vehicle.vin
+
+
+@pytest.mark.embedded
+def test_vehicles_without_a_make_are_found_by_a_link_with_words(
+    admin: User, vehicle: Vehicle
+) -> None:
+    make_vehicle(2)
+    Vehicle.objects.filter(pk=vehicle.pk).update(make="")
+    page = browser(admin).get(VEHICLES).content.decode()
+    assert re.search(r'<a href="\?make=">\s*\(none\)\s*</a>', page)
+    found = browser(admin).get(VEHICLES, {"make": ""}).context["cl"].queryset
+    assert [*found] == [vehicle]
 
 
 @pytest.mark.parametrize(
