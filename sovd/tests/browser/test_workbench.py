@@ -14,6 +14,7 @@ from sovd.tests.browser.program import OFFLINE, vin
 
 ONE_COMMAND = re.compile(r"/commands/[0-9a-f-]{36}/$")
 PATIENCE_MS = 30_000  # to reconnect, and to draw a thousand responses on a busy machine
+ROWS = 20  # of the table of codes, at first
 MANY = 1000  # responses sent by `dev.demo_site.send_responses`, and a last one
 
 
@@ -282,9 +283,13 @@ def test_a_command_of_another_year_shows_the_year(open_tab: Opener, site: DemoSi
 def test_a_command_that_has_ended_is_shown_from_its_first_response(
     open_tab: Opener, site: DemoSite
 ) -> None:
+    """Its codes come first, and stand above the log, which is longer than the page."""
     tab = open_tab(f"/commands/{site.ids['many']}/")
     expect(entries(tab)).to_have_count(MANY + 4, timeout=PATIENCE_MS)
-    expect(entries(tab).filter(has_text="P0000")).to_be_in_viewport()
+    codes = tab.get_by_role("region", name="Trouble codes that it has read")
+    expect(codes.get_by_role("row")).to_have_count(1 + ROWS, timeout=PATIENCE_MS)
+    expect(codes.get_by_role("row").nth(1)).to_contain_text("P0000")
+    expect(codes.get_by_role("row").nth(1)).to_be_in_viewport()
     assert tab.locator(".log").evaluate("(log) => log.scrollTop") == 0
 
 

@@ -51,7 +51,7 @@ export class EventLog {
     this.#waiting.length = this.#responses = 0;
     this.#hasStarted = false;
     this.#day = null;
-    this.#log.scrollTop = 0;
+    this.#log.scrollTop = this.#lastTop = 0;
     this.#list.replaceChildren();
   }
 
@@ -113,8 +113,10 @@ export class EventLog {
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
     const isNearEnd = scrollHeight - scrollTop - clientHeight < END_PX;
-    // Only a scroll upwards leaves the end: responses may have arrived since the page itself scrolled down.
-    this.#isAtEnd = isNearEnd || (this.#isAtEnd && scrollTop >= this.#lastTop);
+    // Only a scroll upwards leaves the end: responses may have arrived since the page itself scrolled down. Only one
+    // downwards reaches it: in a log that was just emptied every place is near the end.
+    if (scrollTop > this.#lastTop && isNearEnd) this.#isAtEnd = true;
+    else if (scrollTop < this.#lastTop && !isNearEnd) this.#isAtEnd = false;
     this.#lastTop = scrollTop;
   }
 }
