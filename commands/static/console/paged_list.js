@@ -13,7 +13,7 @@ export class PagedList {
   #results = null; // null until the first page has arrived
   #links = {};
   #shownAt = null;
-  #requests = 0;
+  #loading = null; // the latest request
   #isFirstPage = true;
 
   /**
@@ -42,7 +42,7 @@ export class PagedList {
     return this.#start(ask);
   }
 
-  /** True when the page shows the present state, false when that failed, undefined when another page was requested. */
+  /** True when the page shows the present state, false when that failed. After a later request, what became of that. */
   refresh() {
     return this.#fetchPage && this.#load({ holdNewer: true });
   }
@@ -70,20 +70,23 @@ export class PagedList {
     return this.#load();
   }
 
-  async #load({ holdNewer = false } = {}) {
-    this.#requests += 1;
-    const request = this.#requests;
-    const isCurrent = () => request === this.#requests;
+  #load(options) {
+    const loading = Promise.resolve().then(() => this.#loadPage(() => loading === this.#loading, options));
+    this.#loading = loading;
+    return loading;
+  }
+
+  async #loadPage(isCurrent, { holdNewer = false } = {}) {
     try {
       const page = await this.#fetchPage();
       const newer = holdNewer ? this.#newer(page.results) : [];
       const shown = newer.length ? await this.#withoutNewer(page, newer) : page;
-      if (!isCurrent()) return undefined;
+      if (!isCurrent()) return this.#loading;
       this.#show(shown);
       this.#offerNewer(shown === page ? 0 : newer.length, page.next && newer.length === page.results.length);
       return true;
     } catch (error) {
-      if (!isCurrent()) return undefined;
+      if (!isCurrent()) return this.#loading;
       this.#fail(error.detail ?? "The list could not be loaded. Reload the page.");
       return false;
     }

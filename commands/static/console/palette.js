@@ -1,4 +1,4 @@
-// The palette: pages, vehicles and recent commands by a few characters. Loaded when somebody first opens it.
+// What the palette finds: pages, vehicles and recent commands by a few characters.
 
 import { listCommands, listVehicles } from "./api.js";
 import { commandAddress, statusLabel } from "./command.js";
@@ -7,6 +7,7 @@ import { viewer } from "./site.js";
 import { modelName, vehicleAddress } from "./vehicle.js";
 
 const TYPING_PAUSE_MS = 120;
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 const VEHICLES = 5;
 const COMMANDS = 5;
 const PAGES = [
@@ -18,55 +19,75 @@ const PAGES = [
   ...(viewer.canSubmit ? [["New batch", "/batches/new/"]] : []),
 ];
 
-class Palette {
-  #input = element("input", {
-    type: "text",
-    role: "combobox",
-    "aria-label": "Go to a vehicle, a command or a page",
-    "aria-controls": "palette-options",
-    "aria-expanded": "true",
-    "aria-autocomplete": "list",
-    placeholder: "Part of a VIN, make or model, or a page",
-    maxlength: 100,
-    autocomplete: "off",
-    autocapitalize: "off",
-    spellcheck: "false",
-  });
-  #list = element("ul", { id: "palette-options", role: "listbox", "aria-label": "Found" });
-  #dialog = element("dialog", { class: "palette", "aria-label": "Go to" }, this.#input, this.#list);
+export class Palette {
+  #dialog;
+  #input;
+  #list;
   #chosen = 0;
-  #requests = 0;
   #typing = null;
+  #asked = null; // {text, done} of the latest search
+  #shownText = null; // whose options the list has, all of them
+  #opened = 0;
+  #keys = Promise.resolve(); // after the last key
 
-  constructor() {
-    document.body.append(this.#dialog);
-    this.#input.addEventListener("input", () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(() => this.#find(), TYPING_PAUSE_MS);
+  constructor({ dialog, input, list }) {
+    this.#dialog = dialog;
+    this.#input = input;
+    this.#list = list;
+    list.addEventListener("click", ({ target }) => this.#go(target.closest("[data-address]")));
+    dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
+  }
+
+  open() {
+    this.#opened += 1;
+    this.#keys = Promise.resolve();
+    this.#asked = this.#shownText = null;
+    update(this.#list);
+    this.#find();
+  }
+
+  findSoon() {
+    clearTimeout(this.#typing);
+    this.#typing = setTimeout(() => this.#find(), TYPING_PAUSE_MS);
+  }
+
+  /** A key acts on what is found for the text as it stands, after the keys before it. */
+  press(key) {
+    const opened = this.#opened;
+    const isOpen = () => this.#dialog.open && opened === this.#opened;
+    this.#keys = this.#keys.then(async () => {
+      while (isOpen() && this.#shownText !== this.#text()) await this.#find();
+      if (isOpen()) this.#act(key);
     });
-    this.#input.addEventListener("keydown", (event) => this.#key(event));
-    this.#list.addEventListener("click", ({ target }) => this.#open(target.closest("[data-address]")));
-    this.#dialog.addEventListener("click", ({ target }) => target === this.#dialog && this.#dialog.close());
   }
 
-  show() {
-    if (this.#dialog.open) return this.#dialog.close();
-    this.#input.value = "";
-    this.#dialog.showModal();
-    this.#input.focus();
-    return this.#find();
+  #act(key) {
+    if (key === "Enter") this.#go(this.#options()[this.#chosen]);
+    else this.#choose(this.#chosen + STEPS[key]);
   }
 
-  async #find() {
-    this.#requests += 1;
-    const request = this.#requests;
-    const text = this.#input.value.trim();
-    this.#draw(pages(text), text);
+  #text() {
+    return this.#input.value.trim();
+  }
+
+  #find() {
+    clearTimeout(this.#typing);
+    const text = this.#text();
+    if (this.#asked?.text !== text) this.#asked = { text, done: this.#load(text) };
+    return this.#asked.done;
+  }
+
+  async #load(text) {
+    const first = text ? pages(text) : [];
+    if (text !== this.#shownText) this.#draw(first, null);
     const [vehicles, commands] = await Promise.all([text ? findVehicles(text) : [], findCommands(text)]);
-    if (request === this.#requests) this.#draw([...vehicles, ...commands, ...pages(text)], text);
+    if (text !== this.#asked.text) return;
+    this.#draw([...first, ...vehicles, ...commands, ...(text ? [] : pages(text))], text);
   }
 
+  /** `text`: whose options these are, or null when more of them are on their way. */
   #draw(found, text) {
+    this.#shownText = text;
     const options = found.map(({ label, about, address }, index) =>
       element(
         "li",
@@ -89,30 +110,11 @@ class Palette {
     chosen?.scrollIntoView({ block: "nearest" });
   }
 
-  /** Enter waits for what was typed last. */
-  async #key(event) {
-    const steps = { ArrowDown: 1, ArrowUp: -1 };
-    if (steps[event.key]) this.#choose(this.#chosen + steps[event.key]);
-    else if (event.key !== "Enter") return;
-    event.preventDefault();
-    if (event.key !== "Enter") return;
-    if (this.#typing) await this.#findNow();
-    this.#open(this.#options()[this.#chosen]);
-  }
-
-  async #findNow() {
-    const chosen = this.#chosen;
-    clearTimeout(this.#typing);
-    this.#typing = null;
-    await this.#find();
-    this.#choose(chosen);
-  }
-
   #options() {
     return [...this.#list.querySelectorAll("[role=option]")];
   }
 
-  #open(option) {
+  #go(option) {
     if (option) location.assign(option.dataset.address);
   }
 }
@@ -142,7 +144,3 @@ async function findCommands(search) {
     address: commandAddress(id),
   }));
 }
-
-const palette = new Palette();
-
-export const showPalette = () => palette.show();

@@ -19,7 +19,8 @@ export class VehicleChooser {
   #onFilter;
   #selection;
   #list;
-  #typing = null;
+  #typing = null; // until the list is asked for what was typed
+  #showing = null; // until the list has it
 
   /**
    * root      holds [data-search], [data-list] and [data-error], and may hold [data-connection] and [data-select-all]
@@ -95,8 +96,26 @@ export class VehicleChooser {
     this.#search.focus();
   }
 
-  show() {
-    return this.#list.show(() => listVehicles({ ...this.filter(), page_size: PAGE_SIZE }));
+  async show() {
+    const showing = this.#list.show(() => listVehicles({ ...this.filter(), page_size: PAGE_SIZE }));
+    this.#showing = showing;
+    await showing;
+    if (this.#showing === showing) this.#showing = null;
+  }
+
+  /** Resolve when the list has what was typed. */
+  async #caughtUp() {
+    if (this.#typing) this.#filtered();
+    while (this.#showing) await this.#showing;
+  }
+
+  /** Whoever types and goes on at once must not choose from the vehicles of an earlier search. */
+  async #leaveSearch(event) {
+    event.preventDefault();
+    this.#search.readOnly = true; // further keys are not meant for it
+    await this.#caughtUp();
+    this.#search.readOnly = false;
+    if (document.activeElement === this.#search) (this.#connection ?? this).focus();
   }
 
   /** The vehicle of a single choice stands first where the page does not have it. A search is for other vehicles. */
@@ -124,6 +143,7 @@ export class VehicleChooser {
     // The list follows the typing, so Enter has nothing to do; it must not submit the form.
     this.#search.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) event.preventDefault();
+      if (event.key === "Tab" && !event.shiftKey && (this.#typing || this.#showing)) this.#leaveSearch(event);
     });
     this.#connection?.addEventListener("change", () => this.#filtered());
     this.#root.querySelector("[data-rows]").addEventListener("change", ({ target }) => {
@@ -133,6 +153,8 @@ export class VehicleChooser {
   }
 
   #filtered() {
+    clearTimeout(this.#typing);
+    this.#typing = null;
     this.showError("");
     this.#onFilter();
     this.show();

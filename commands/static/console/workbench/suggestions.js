@@ -26,8 +26,9 @@ export class Suggestions {
 
   async #show(input) {
     if (input.name !== "ecuAddress" && !(input.name in KINDS)) return;
+    const { value } = input;
     const pairs = await this.#pairs(input).catch(() => []); // without them the number is typed
-    if (document.activeElement !== input) return;
+    if (document.activeElement !== input || input.value !== value) return; // an answer to what was typed before
     input.setAttribute("list", this.#list.id);
     reconcile(
       this.#list,
