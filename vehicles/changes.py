@@ -43,6 +43,9 @@ def set_ecus(vehicle: Vehicle, ecus: Sequence[Mapping[str, Any]]) -> list[str]:
     known = vehicle.ecus.order_by("number")
     if [_values(row) for row in rows] == [_values(row) for row in known]:
         return []
+    matches = {_reached(row): row.match for row in known}
+    for row in rows:
+        row.match = matches.get(_reached(row))
     known.delete()
     Ecu.objects.bulk_create(rows)
     return ["ecus"]
@@ -52,6 +55,11 @@ def _ecu(vehicle: Vehicle, values: Mapping[str, Any]) -> Ecu:
     about = {name: values[name] for name in ECU_FIELDS if name in values}
     address = upper(about.pop("address"))
     return Ecu(vehicle=vehicle, address=address, number=number_of(address), **about)
+
+
+def _reached(ecu: Ecu) -> tuple[int, str, str]:
+    """Return the way to an ECU: by another one it may be another ECU, of another variant."""
+    return ecu.number, ecu.logical_address, ecu.component
 
 
 def _values(ecu: Ecu) -> list[Any]:

@@ -148,6 +148,12 @@ class Vehicle(models.Model):
     def configured_ecus(self) -> Sequence[Ecu]:
         return list(self.ecus.all())
 
+    @property
+    def matched_variants(self) -> list[dict[str, Any]]:
+        """The variants that were recognized, by the addresses of their ECUs."""
+        found = [(ecu.address, ecu.matched_variant) for ecu in self.ecus.all()]
+        return [{"address": address, **match} for address, match in found if match]
+
     def forget_presence(self) -> None:
         """Count as disconnected until a probe of the new settings, which is due now."""
         self.settings_version += 1
@@ -159,6 +165,7 @@ class Ecu(models.Model):
     """A control unit of a vehicle, and how its connector addresses it."""
 
     meaning: Meaning = NOTHING  # of its description, once that was attached
+    candidates: Sequence[Any] = ()  # the variants that may be recognized, with their patterns
 
     vehicle = models.ForeignKey(
         Vehicle, on_delete=models.CASCADE, related_name="ecus", db_index=False
@@ -188,9 +195,11 @@ class Ecu(models.Model):
     variant = models.CharField(
         max_length=MAX_NAME,
         blank=True,
-        help_text="The short name of a layer of the description; without one, the only or base "
-        "layer.",
+        help_text="The short name of a layer of the description; without one, the layer that its "
+        "patterns recognize, else the only or base layer.",
     )
+    # The layer that was recognized, of which description, by which values and when.
+    match = models.JSONField(null=True, default=None, editable=False)
 
     class Meta:
         verbose_name = "ECU"
@@ -206,6 +215,17 @@ class Ecu(models.Model):
         self.address = upper(self.address)
         self.number = number_of(self.address)
         super().save(*args, **kwargs)
+
+    @property
+    def matched_variant(self) -> dict[str, Any] | None:
+        """The variant that was recognized, unless somebody has chosen one since."""
+        is_valid = self.match and self.match["description"] == str(self.description_id)
+        return self.match if is_valid and not self.variant else None
+
+    @property
+    def read_as(self) -> str:
+        """The layer by which its responses are read; empty for the default one."""
+        return self.variant or (self.matched_variant or {}).get("variant", "")
 
     def length_of(self, data_id: int) -> int | None:
         """Return the number of bytes of an identifier, if the ECU's description fixes it."""

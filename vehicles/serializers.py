@@ -96,7 +96,8 @@ class EcuSerializer(StrictSerializer, serializers.ModelSerializer[Ecu]):
         max_length=MAX_NAME,
         required=False,
         allow_blank=True,
-        help_text="One of the description's `layers`; without one, the only or base layer.",
+        help_text="One of the description's `layers`; without one, the layer that was "
+        "recognized (`matched_variants`), else the only or base layer.",
     )
 
     class Meta:
@@ -118,6 +119,22 @@ class JsonObject(serializers.JSONField):
         return data
 
 
+class ProofSerializer(serializers.Serializer[Any]):
+    data_id = serializers.CharField()
+    name = serializers.CharField()
+    parameter = serializers.CharField(help_text="Short names that lead to the value.")
+    value = serializers.CharField()
+
+
+class MatchedVariantSerializer(serializers.Serializer[Any]):
+    address = serializers.CharField(help_text="Of the ECU.")
+    description = serializers.UUIDField()
+    variant = serializers.CharField()
+    matched_by = ProofSerializer(many=True)
+    command_id = serializers.UUIDField(help_text="The command that has read the values.")
+    matched_at = serializers.DateTimeField()
+
+
 class VehicleSerializer(StrictSerializer, serializers.ModelSerializer[Vehicle]):
     vin = VinField(
         max_length=100,
@@ -130,6 +147,11 @@ class VehicleSerializer(StrictSerializer, serializers.ModelSerializer[Vehicle]):
         "secret that is left out stays; null removes it. Secrets are never returned.",
     )
     ecus = EcuSerializer(many=True, required=False)
+    matched_variants = serializers.ListField(
+        child=MatchedVariantSerializer(),
+        read_only=True,
+        help_text="Of ECUs without a `variant`: the one that a pattern of the description matched.",
+    )
     connection_status = serializers.ChoiceField(
         ConnectionStatus.choices, source="effective_connection_status", read_only=True
     )
@@ -154,6 +176,7 @@ class VehicleSerializer(StrictSerializer, serializers.ModelSerializer[Vehicle]):
             "connector",
             "connector_settings",
             "ecus",
+            "matched_variants",
             "connection_status",
             "last_seen_at",
             "connection_problem",

@@ -7,12 +7,6 @@ from vehicles.connectors import data_ids
 from vehicles.connectors.mock.car import ECU_NAMES
 from vehicles.models import Ecu, Vehicle
 
-IDENTIFICATION = (
-    data_ids.VIN,
-    data_ids.SPARE_PART_NUMBER,
-    data_ids.SOFTWARE_VERSION,
-    data_ids.SERIAL_NUMBER,
-)
 MOCKED_MEASUREMENTS = (0x0105, 0x010C, 0x010D)
 IDENTIFICATION_RANGE = range(0xF180, 0xF1A0)
 CATEGORIES = ("identData", "currentData", "storedData")
@@ -48,14 +42,14 @@ def of_vehicle(vehicle: Vehicle) -> dict[str, Component]:
     for ecu, address in ecus:
         is_usable = IN_AN_ADDRESS.fullmatch(ecu.component) and ecu.component not in found
         name = ecu.component if is_usable else address
-        found[name] = Component(name, ecu.name or name, address, ecu.logical_address, ecu.variant)
+        found[name] = Component(name, ecu.name or name, address, ecu.logical_address, ecu.read_as)
     return found
 
 
 def data_of(vehicle: Vehicle) -> list[DataItem]:
     """Return the data that each component of the vehicle has; others may be read by their DID."""
-    known = [*IDENTIFICATION, *(MOCKED_MEASUREMENTS if vehicle.connector == "mock" else ())]
-    return [data_item(data_id) for data_id in known]
+    measured = MOCKED_MEASUREMENTS if vehicle.connector == "mock" else ()
+    return [data_item(data_id) for data_id in (*data_ids.IDENTIFICATION, *measured)]
 
 
 def data_item(data_id: int) -> DataItem:

@@ -16,7 +16,7 @@ from commands.lifecycle import readiness, writing
 from commands.metrics import counters
 from commands.models import MAX_LOST_WORKERS, Command, CommandQuerySet, ErrorCode, Status
 from vehicles.connectors import CONNECTORS, READ_BACK
-from vehicles.descriptions import meaning
+from vehicles.descriptions import variants
 from vehicles.models import Vehicle
 from vehicles.route import route_digest
 
@@ -124,7 +124,7 @@ def _prefetch_ecus(commands: list[Command]) -> None:
 
 def _attach_meanings(commands: list[Command]) -> None:
     """Give the ECUs what their descriptions say, with which the responses are read."""
-    meaning.attach(ecu for command in commands for ecu in command.vehicle.configured_ecus)
+    variants.attach(ecu for command in commands for ecu in command.vehicle.configured_ecus)
 
 
 def take_over(limit: int, connectors: Collection[str] = READ_BACK) -> list[Command]:

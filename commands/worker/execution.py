@@ -22,8 +22,9 @@ from commands.worker.response_limit import ResponseLimit
 from commands.worker.writer import Writer
 from vehicles import strict_json
 from vehicles.connectors.base import Connector, Exchange, Response, VehicleError
-from vehicles.descriptions.meaning import Meaning
+from vehicles.descriptions import variants
 from vehicles.ecus import number_of
+from vehicles.models import Ecu
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Execution:
         self._connector = connector
         self._writer = writer
         self._limit = ResponseLimit()
-        self._meanings = _meanings_of(command)
+        self._ecus = _ecus_of(command)
         self._deadline = monotonic() + settings.COMMAND_TIMEOUT_SECONDS
         self._stop: Stop | None = None
         self._waiting: asyncio.Timeout | None = None
@@ -158,19 +159,34 @@ class Execution:
         try:
             while True:
                 response = await self._next(responses)
-                checked = self._checked(response)
+                checked = await self._checked(response)
                 if response.is_final:
                     return checked
                 await self._write(lifecycle.respond, checked)
         finally:
             await self._close(responses)
 
-    def _checked(self, response: Response) -> dict[str, Any]:
+    async def _checked(self, response: Response) -> dict[str, Any]:
         """Return a response as it is stored. Raise VehicleError if it may not be."""
         cleaned = _clean(response)
         address = cleaned.get("ecuAddress") or self.command.command_params.get("ecuAddress")
-        meaning = self._meanings.get(address)
-        return self._limit.count(meaning.read(cleaned) if meaning else cleaned)
+        if ecu := self._ecus.get(address):
+            told = await self._recognized(ecu, cleaned)
+            cleaned = ecu.meaning.read(cleaned) | told
+        return self._limit.count(cleaned)
+
+    async def _recognized(self, ecu: Ecu, response: dict[str, Any]) -> dict[str, Any]:
+        """Return the variant that the identifiers of a response tell, once it is stored."""
+        match, known = variants.recognize(ecu, response), ecu.matched_variant or {}
+        is_gone = match is None and variants.is_contradicted(ecu, response)
+        if is_gone or (match and match.variant != known.get("variant")):
+            try:
+                await in_thread(variants.keep, ecu, match, self.command.pk)
+            except CONNECTION_LOST as error:
+                logger.warning("The variant of ECU %s is not stored (%s)", ecu, error)
+        if match and match.variant == ecu.read_as:
+            return {"variant": {"name": match.variant, "matchedBy": match.proofs}}
+        return {}
 
     async def _close(self, responses: Any) -> None:
         """Close the connector's iterator. If that fails, the responses still count."""
@@ -247,7 +263,7 @@ class Execution:
         found = "Reading back could not prove that it was carried out."
         responses: list[dict[str, Any]] = []
         try:
-            responses = [self._checked(each) for each in await self._ask_for_outcome() or []]
+            responses = [await self._checked(each) for each in await self._ask_for_outcome() or []]
         except TimeoutError:
             if self._stop is Stop.LOST or monotonic() >= self.lease_ends:
                 raise LostClaim(self.command) from None
@@ -329,12 +345,12 @@ class Execution:
                 await asyncio.sleep(jittered(RETRY_SECONDS))
 
 
-def _meanings_of(command: Command) -> dict[str, Meaning]:
-    """Return what descriptions say of the ECUs, by their addresses in every spelling in use."""
+def _ecus_of(command: Command) -> dict[str, Ecu]:
+    """Return the ECUs that a description is about, by their addresses in every spelling in use."""
     asked = command.command_params.get("ecuAddress", "")
-    ecus = command.vehicle.configured_ecus
-    found = {ecu.address: ecu.meaning for ecu in ecus}
-    same = [ecu.meaning for ecu in ecus if asked and ecu.number == number_of(asked)]
+    ecus = [ecu for ecu in command.vehicle.configured_ecus if ecu.description_id]
+    found = {ecu.address: ecu for ecu in ecus}
+    same = [ecu for ecu in ecus if asked and ecu.number == number_of(asked)]
     return found | dict.fromkeys([asked], *same) if same else found
 
 

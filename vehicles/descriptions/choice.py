@@ -32,7 +32,8 @@ def problem_of(layers: Sequence[Layer] | None, variant: str) -> tuple[str, str] 
     if layers is None:
         return "description", "There is no such description that is ready."
     names = [layer.name for layer in layers]
-    if variant == "" and default_layer(layers) is None:
+    has_patterns = any(layer.patterns for layer in layers)
+    if variant == "" and not has_patterns and default_layer(layers) is None:
         return "variant", f"Name one, since the description has several: {_listed(names)}."
     if variant and variant not in names:
         return "variant", f"The description has no such layer. Known: {_listed(names)}."

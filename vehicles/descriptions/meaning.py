@@ -4,10 +4,9 @@ A description that is ready never changes, so that what was read of it once stay
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from threading import Lock
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -77,7 +76,19 @@ class Meaning:
         return {"name": name} if name else {}
 
     def scanned(self, response: Response) -> Response:
-        return {"dtcs": [code | self.code(code) for code in response["dtcs"]]}
+        """Return texts of the codes, and what the identifiers of the ECU are called and mean."""
+        raw = response.get("identificationRaw", {})
+        known = {
+            data_id: self.data({"dataId": data_id, "raw": raw.get(data_id)})
+            for data_id in response.get("identification", {})
+        }
+        names = {data_id: told["name"] for data_id, told in known.items() if told.get("name")}
+        texts = {data_id: _shown(told) for data_id, told in known.items() if "value" in told}
+        return {
+            "identification": response.get("identification", {}) | texts,
+            **({"identificationNames": names} if names else {}),
+            "dtcs": [code | self.code(code) for code in response["dtcs"]],
+        }
 
 
 NOTHING = Meaning()
@@ -90,6 +101,15 @@ READERS = {
     "routine": Meaning.routine,
     "ecu": Meaning.scanned,
 }
+
+
+def _shown(told: Response) -> str:
+    """Return value and unit as one text; several values by their names."""
+    if not isinstance(told["value"], dict):
+        return f"{told['value']} {told['unit']}".strip()
+    units = told.get("units", {})
+    values = told["value"].items()
+    return ", ".join(f"{name} {value} {units.get(name, '')}".strip() for name, value in values)
 
 
 def _key(kind: Kind, text: Any) -> tuple[str, int]:
@@ -108,32 +128,16 @@ def _raw_of(code: str) -> str:
 
 # --- From the database
 
-_kept: OrderedDict[tuple[UUID, str], Meaning] = OrderedDict()
-_lock = Lock()
-
 
 def attach(ecus: Iterable["Ecu"]) -> None:
     """Give each ECU its meaning, with no query for what is in memory."""
     for ecu in ecus:
         if ecu.description_id:
-            ecu.meaning = _meaning(ecu.description_id, ecu.variant)
+            ecu.meaning = _meaning(ecu.description_id, ecu.read_as)
 
 
+@lru_cache(MAX_KEPT)
 def _meaning(description_id: UUID, variant: str) -> Meaning:
-    key = (description_id, variant)
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    meaning = _read(description_id, variant)
-    with _lock:
-        _kept[key] = meaning
-        if len(_kept) > MAX_KEPT:
-            _kept.popitem(last=False)
-    return meaning
-
-
-def _read(description_id: UUID, variant: str) -> Meaning:
     layers = Layer.objects.filter(description_id=description_id)
     layer = default_layer(layers) if variant == "" else layers.filter(name=variant).first()
     if layer is None:

@@ -75,6 +75,7 @@ class Layer(models.Model):
     )
     name = models.CharField(max_length=MAX_NAME)  # the short name
     base = models.ForeignKey("self", on_delete=models.CASCADE, null=True)
+    patterns = models.JSONField(default=list)  # by which it is recognized: see `variants`
 
     class Meta:
         constraints = [models.UniqueConstraint(name="one_layer", fields=["description", "name"])]

@@ -124,7 +124,8 @@ def store(description: Description, report: dict[str, Any], entries: Iterable[li
     layers: list[Layer] = []
     for each in report["layers"]:
         base = layers[each["base"]] if each["base"] is not None else None
-        layers.append(Layer.objects.create(description=description, name=each["name"], base=base))
+        about = {"name": each["name"], "base": base, "patterns": each["patterns"]}
+        layers.append(Layer.objects.create(description=description, **about))
     rows = (
         Entry(layer=layers[place], kind=kind, number=number, name=name, coding=coding)
         for place, kind, number, name, coding in entries

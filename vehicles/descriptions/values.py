@@ -33,6 +33,14 @@ def read(coding: Field, data: bytes) -> tuple[Any, Any]:
     return values[shown[0]["name"]], shown[0].get("unit", "")
 
 
+def one(fields: Sequence[Field], data: bytes, path: Sequence[str]) -> Any:
+    """Return the value to which short names lead. Raises ValueError or KeyError."""
+    value: Any = _values(fields, data, 0)[0]
+    for name in path:
+        value = value[name]
+    return value
+
+
 def _values(fields: Sequence[Field], data: bytes, origin: int) -> tuple[dict[str, Any], int | None]:
     """Return the values by name, and the byte after the last one, if that is known."""
     values: dict[str, Any] = {}

@@ -185,3 +185,48 @@ def pdx() -> bytes:
     return archive(
         {"index.xml": "<CATALOG><SHORT-NAME>e</SHORT-NAME></CATALOG>", "engine.odx-d": engine()}
     )
+
+
+def condition(service: str, parameter: str, expected: str) -> str:
+    return f"""<MATCHING-PARAMETER><EXPECTED-VALUE>{expected}</EXPECTED-VALUE>
+<DIAG-COMM-SNREF SHORT-NAME="{service}"/><OUT-PARAM-IF-SNREF SHORT-NAME="{parameter}"/>
+</MATCHING-PARAMETER>"""
+
+
+def variant(name: str, services: "list[Service]", *patterns: str) -> str:
+    """Return an ECU variant of ENGINE; each pattern is its conditions."""
+    found = "".join(
+        "<ECU-VARIANT-PATTERN><MATCHING-PARAMETERS>"
+        f"{pattern}</MATCHING-PARAMETERS></ECU-VARIANT-PATTERN>"
+        for pattern in patterns
+    )
+    return f"""<ECU-VARIANT ID="{name}"><SHORT-NAME>{name}</SHORT-NAME>{layer("", services)}
+<ECU-VARIANT-PATTERNS>{found}</ECU-VARIANT-PATTERNS><PARENT-REFS>
+<PARENT-REF ID-REF="base" xsi:type="BASE-VARIANT-REF"
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/></PARENT-REFS></ECU-VARIANT>"""
+
+
+def recognizable() -> bytes:
+    """Return a file whose variants are told by the software version; one pattern is not usable."""
+    software = Service("Software", "Version of the software", "22F189", value("text", "version"))
+    parts = [
+        Service(f"Part{number}", f"Part number of V{number}", "22F187", value("text", "rest"))
+        for number in (1, 2)
+    ]
+    variants = variant(
+        "ENGINE_V1", parts[:1], condition("Software", "text", "1.4.2") + SPEED_IS_ZERO
+    ) + variant(
+        "ENGINE_V2",
+        parts[1:],
+        condition("StartTest", "result", "1"),
+        condition("Software", "text", "2.7.1") + condition("Part2", "text", "DEMO-1010-01"),
+        condition("Software", "text", "1.4.2"),
+    )
+    dops = DOPS + dop("version", coded(TEXT, 40), "A_UNICODE2STRING")
+    dops = f"<DATA-OBJECT-PROPS>{dops}</DATA-OBJECT-PROPS>{UNITS}"
+    base = layer(dops, [*SERVICES, software], DTCS)
+    text = document(base, f"<ECU-VARIANTS>{variants}</ECU-VARIANTS>")
+    return archive({"engine.odx-d": text})
+
+
+SPEED_IS_ZERO = condition("Speed", "value", "0")

@@ -230,6 +230,12 @@ async def test_a_scan_tells_of_four_ecus_and_counts_them() -> None:
             "0xF189": "1.4.2",
             "0xF18C": "10MN109186",
         },
+        "identificationRaw": {
+            "0xF190": MOCKED.vin.encode().hex().upper(),
+            "0xF187": b"MOCK-10-0001".hex().upper(),
+            "0xF189": "312E342E32",
+            "0xF18C": b"10MN109186".hex().upper(),
+        },
         "dtcs": codes,
     }
     count = sum(len(ecu["dtcs"]) for ecu in ecus)

@@ -140,24 +140,37 @@ function done(title, { ecuAddress }, pairs) {
 
 const ecuFacts = ({ ecuAddress }) => facts([["ECU address", ecuAddress]]);
 
-function scannedEcu({ ecuAddress, name, reachable, problem, identification, dtcs }) {
+function scannedEcu({ ecuAddress, name, reachable, problem, identification, identificationNames, variant, dtcs }) {
   const codes = Array.isArray(dtcs) ? dtcs : [];
   return element(
     "div",
     { class: "decoded" },
     headline(name || ecuAddress, reachable === true ? `· ${count(codes.length)}` : "· not reached", reachable === true),
     problem && element("p", { class: "caution vehicle-text" }, asText(problem)),
-    facts([["ECU address", ecuAddress], ...identified(identification)]),
+    facts([["ECU address", ecuAddress], ...identified(identification, identificationNames), ...recognized(variant)]),
     limited(codes, (code) => troubleCode(code ?? {})),
   );
 }
 
 const IDENTIFIERS = { "0xF190": "VIN", "0xF187": "Part number", "0xF189": "Software", "0xF18C": "Serial number" };
 
-function identified(identification) {
+function identified(identification, names) {
   const pairs = Object.entries(Object(identification)).slice(0, MAX_LISTED);
-  return pairs.map(([id, text]) => [Object.hasOwn(IDENTIFIERS, id) ? IDENTIFIERS[id] : id, text]);
+  const known = { ...IDENTIFIERS, ...Object(names) };
+  return pairs.map(([id, text]) => [Object.hasOwn(known, id) ? asText(known[id]) : id, text]);
 }
+
+/** The variant that the ECU's description recognized, and by which values. */
+function recognized(variant) {
+  const { name, matchedBy } = Object(variant);
+  const proofs = Array.isArray(matchedBy) ? matchedBy.slice(0, MAX_LISTED).map(proof).join(", ") : "";
+  return name ? [["Variant", `${asText(name)} (${proofs})`]] : [];
+}
+
+const proof = (one) => {
+  const { dataId, name, parameter, value } = Object(one);
+  return `${asText(name || dataId)}: ${asText(parameter)} = ${asText(value)}`;
+};
 
 function scanned({ ecuCount, reachableCount, dtcCount }) {
   return headline(`${asText(reachableCount)} of ${asText(ecuCount)} ECUs`, `reached, with ${count(dtcCount)}`, true);
@@ -177,7 +190,7 @@ function limited(values, draw) {
   return element("ul", { class: "stored" }, items);
 }
 
-function dataValue({ dataId, name, value, unit, units, raw, ecuAddress }) {
+function dataValue({ dataId, name, value, unit, units, raw, ecuAddress, variant }) {
   const values = valuesOf(value, units);
   return element(
     "div",
@@ -189,7 +202,7 @@ function dataValue({ dataId, name, value, unit, units, raw, ecuAddress }) {
       values.length === 0 && element("strong", { class: "value" }, asText(value)),
       unit && element("span", { class: "muted" }, asText(unit)),
     ),
-    facts([...values, ["Data identifier", dataId], ["ECU address", ecuAddress], ["Raw", raw]]),
+    facts([...values, ["Data identifier", dataId], ["ECU address", ecuAddress], ["Raw", raw], ...recognized(variant)]),
   );
 }
 

@@ -27,7 +27,8 @@ from doipclient.messages import (
 )
 
 from vehicles.connectors.base import VehicleError
-from vehicles.connectors.doip.errors import NoAnswer, connection_broken, unusable_message
+from vehicles.connectors.doip.errors import connection_broken, unusable_message
+from vehicles.connectors.errors import NoAnswer
 
 PROTOCOL_VERSION = 0x02  # ISO 13400-2:2012, which later gateways answer, too
 HEADER = struct.Struct("!BBHL")

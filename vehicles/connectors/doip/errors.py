@@ -2,13 +2,7 @@
 
 from vehicles.connectors import nrc as negative_responses
 from vehicles.connectors.base import VehicleError
-
-
-class NoAnswer(VehicleError):
-    """An ECU that the gateway does not reach, or that says nothing in time."""
-
-    def __init__(self, message: str, *, is_certain: bool = False) -> None:
-        super().__init__("vehicle_unreachable", message, is_certain=is_certain)
+from vehicles.connectors.errors import NoAnswer, UnusableAnswer
 
 
 class Refusal(VehicleError):
@@ -21,13 +15,6 @@ class Refusal(VehicleError):
             is_certain=nrc not in negative_responses.MAY_HAVE_ACTED,
         )
         self.nrc = nrc
-
-
-class UnusableAnswer(VehicleError):
-    """A response that does not belong to the request, or has the wrong length."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("malformed_answer", message)
 
 
 SURVIVABLE = (NoAnswer, Refusal, UnusableAnswer)

@@ -7,10 +7,11 @@ from vehicles.connectors import data_ids
 from vehicles.connectors.base import Attempt, TargetVehicle, VehicleError
 from vehicles.connectors.doip import uds
 from vehicles.connectors.doip.configuration import DoipSettings, EcuAddress, all_ecus, find_ecu
-from vehicles.connectors.doip.errors import SURVIVABLE, NoAnswer
+from vehicles.connectors.doip.errors import SURVIVABLE
 from vehicles.connectors.doip.gateway import Gateway
 from vehicles.connectors.doip.identification import vin_of
 from vehicles.connectors.doip.link import Link
+from vehicles.connectors.errors import NoAnswer
 
 
 async def link_to(

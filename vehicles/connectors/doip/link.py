@@ -12,8 +12,9 @@ from vehicles.connectors.base import Attempt, Exchange, Response
 from vehicles.connectors.doip import uds
 from vehicles.connectors.doip.configuration import DoipSettings
 from vehicles.connectors.doip.connection import UNWANTED_MESSAGE_SECONDS, Connection
-from vehicles.connectors.doip.errors import NoAnswer, Refusal, connection_broken
+from vehicles.connectors.doip.errors import Refusal, connection_broken
 from vehicles.connectors.doip.uds import Ask
+from vehicles.connectors.errors import NoAnswer
 
 T = TypeVar("T")
 

@@ -6,28 +6,20 @@ A script waits for nothing and knows no socket. A failed request is raised where
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
-from vehicles.connectors import clearing, data_ids, dtc
+from vehicles.connectors import clearing, data_ids, dtc, scanning
 from vehicles.connectors.base import Response, TargetVehicle, VehicleError
 from vehicles.connectors.doip import uds
 from vehicles.connectors.doip.configuration import EcuAddress, all_ecus, find_ecu
-from vehicles.connectors.doip.errors import SURVIVABLE, NoAnswer, UnusableAnswer
+from vehicles.connectors.doip.errors import SURVIVABLE
 from vehicles.connectors.doip.uds import Ask
 from vehicles.connectors.dtc import TroubleCode
+from vehicles.connectors.errors import NoAnswer, UnusableAnswer
 
 T = TypeVar("T")
 Steps = Generator[Ask[Any] | Response, Any, T]
 Params = Mapping[str, Any]
 
-IDENTIFICATION = (
-    data_ids.VIN,
-    data_ids.SPARE_PART_NUMBER,
-    data_ids.SOFTWARE_VERSION,
-    data_ids.SERIAL_NUMBER,
-)
 MAX_RECORDS = 255  # of one code
-# An ECU's part of a scan is one event.
-MAX_SCANNED_CODES = 500
-MAX_TEXT_LENGTH = 200
 
 
 def script(vehicle: TargetVehicle, command_name: str, params: Params) -> Steps[None]:
@@ -187,26 +179,16 @@ def _scan(ecus: list[EcuAddress]) -> Steps[None]:
     for ecu in ecus:
         found.append((yield from _scan_ecu(ecu)))
         yield Response(found[-1])
-    yield Response(
-        {
-            "type": "scan",
-            "ecuCount": len(ecus),
-            "reachableCount": sum(response["reachable"] for response in found),
-            "dtcCount": sum(len(response["dtcs"]) for response in found),
-        },
-        is_final=True,
-    )
+    yield scanning.summary(found)
 
 
 def _scan_ecu(ecu: EcuAddress) -> Steps[dict[str, Any]]:
     """Ask one ECU for all it tells of itself, until it does not answer for the first time."""
-    response = {"type": "ecu", "ecuAddress": ecu.text, "name": ecu.name, "reachable": False}
-    identification: dict[str, str] = {}
-    response |= {"problem": "", "identification": identification, "dtcs": []}
-    for data_id in IDENTIFICATION:
+    response = scanning.unreached(ecu.text, ecu.name)
+    for data_id in data_ids.IDENTIFICATION:
         try:
             raw = yield from ask(uds.read_data(ecu, data_id))
-            identification[f"0x{data_id:04X}"] = data_ids.text_of(raw)[:MAX_TEXT_LENGTH]
+            scanning.scanned_by_bytes(response, data_id, raw)
         except NoAnswer as error:
             return response | {"problem": str(error)}
         except SURVIVABLE:
@@ -216,9 +198,7 @@ def _scan_ecu(ecu: EcuAddress) -> Steps[dict[str, Any]]:
         codes = yield from ask(uds.read_codes(ecu))
     except SURVIVABLE as error:
         return response | {"problem": str(error)}
-    if len(codes) > MAX_SCANNED_CODES:
-        return response | {"problem": f"It reports {len(codes)} codes. Read them with ReadDTC."}
-    return response | {"dtcs": [code.response(ecu.text) for code in codes]}
+    return scanning.with_codes(response, [code.response(ecu.text) for code in codes])
 
 
 def _final(kind: str, ecu: EcuAddress, **fields: Any) -> Response:

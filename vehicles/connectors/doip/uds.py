@@ -11,8 +11,9 @@ from udsoncan.exceptions import InvalidResponseException
 
 from vehicles.connectors import nrc as negative_responses
 from vehicles.connectors.doip.configuration import EcuAddress
-from vehicles.connectors.doip.errors import Refusal, UnusableAnswer
+from vehicles.connectors.doip.errors import Refusal
 from vehicles.connectors.dtc import TroubleCode
+from vehicles.connectors.errors import UnusableAnswer
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from vehicles.connectors import data_ids, dtc
+from vehicles.connectors import data_ids, dtc, scanning
 from vehicles.connectors.base import Ecu, Response, VehicleError
 from vehicles.connectors.mock.car import MockedCar, MockedEcu, all_ecus, find_ecu
 
@@ -185,24 +185,16 @@ def _reset_ecu(ecu: MockedEcu, params: Params) -> Iterator[Response]:
 def _scan(ecus: list[MockedEcu]) -> Iterator[Response]:
     found = [_scanned(ecu) for ecu in ecus]
     yield from map(Response, found)
-    count = sum(len(response["dtcs"]) for response in found)
-    scan = {"ecuCount": len(found), "reachableCount": len(found), "dtcCount": count}
-    yield Response({"type": "scan", **scan}, is_final=True)
+    yield scanning.summary(found)
 
 
 def _scanned(ecu: MockedEcu) -> dict[str, Any]:
     known = _identification(ecu)
     known |= {data_id: raw for data_id, raw in _written_to(ecu).items() if data_id in known}
-    texts = {f"0x{data_id:04X}": data_ids.text_of(raw) for data_id, raw in known.items()}
-    return {
-        "type": "ecu",
-        "ecuAddress": ecu.address,
-        "name": ecu.name,
-        "reachable": True,
-        "problem": "",
-        "identification": texts,
-        "dtcs": _codes(ecu),
-    }
+    response = scanning.unreached(ecu.address, ecu.name) | {"reachable": True}
+    for data_id, raw in known.items():
+        scanning.scanned_by_bytes(response, data_id, raw)
+    return scanning.with_codes(response, _codes(ecu))
 
 
 def _generic(command_name: str, params: Params) -> Iterator[Response]:

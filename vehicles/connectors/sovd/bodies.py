@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from vehicles import strict_json
-from vehicles.connectors.sovd.errors import UnusableAnswer
+from vehicles.connectors.errors import UnusableAnswer
 
 MAX_BYTES = 1024 * 1024
 # Beyond it, reading the JSON would keep the event loop from other vehicles.

@@ -6,9 +6,10 @@ from typing import Any
 
 from vehicles.connectors import data_ids
 from vehicles.connectors.base import VehicleError
+from vehicles.connectors.errors import UnusableAnswer
 from vehicles.connectors.sovd import bodies
 from vehicles.connectors.sovd.entities import GENERIC_SERVICE, Entity, member, url_of
-from vehicles.connectors.sovd.errors import Refusal, UnusableAnswer, error_in
+from vehicles.connectors.sovd.errors import Refusal, error_in
 from vehicles.connectors.sovd.server import Answer, Body
 from vehicles.connectors.sovd.session import Session
 

@@ -7,8 +7,9 @@ from urllib.parse import quote
 import httpx
 
 from vehicles.connectors.base import TargetVehicle, VehicleError
+from vehicles.connectors.errors import UnusableAnswer
 from vehicles.connectors.sovd import bodies
-from vehicles.connectors.sovd.errors import Refusal, UnusableAnswer
+from vehicles.connectors.sovd.errors import Refusal
 from vehicles.connectors.sovd.session import Session
 from vehicles.ecus import normal_address, upper
 

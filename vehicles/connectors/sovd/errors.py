@@ -5,6 +5,7 @@ from typing import Any
 
 from vehicles.connectors import nrc as negative_responses
 from vehicles.connectors.base import VehicleError
+from vehicles.connectors.errors import NoAnswer, UnusableAnswer
 
 MAX_QUOTED = 160  # characters of a message of the server
 MAY_ACT = negative_responses.MAY_HAVE_ACTED | {negative_responses.RESPONSE_PENDING}
@@ -20,13 +21,6 @@ CERTAIN_CODES = {
 HOLDER_KEYS = ("holder", "current_holder", "owner")
 
 
-class NoAnswer(VehicleError):
-    """A server or ECU that says nothing in time, or a connection that cannot be made."""
-
-    def __init__(self, message: str, *, is_certain: bool = False) -> None:
-        super().__init__("vehicle_unreachable", message, is_certain=is_certain)
-
-
 class Refusal(VehicleError):
     """A refusal by the server or the ECU."""
 
@@ -35,13 +29,6 @@ class Refusal(VehicleError):
     ) -> None:
         super().__init__("vehicle_refused", message, is_certain=is_certain)
         self.status, self.nrc = status, nrc
-
-
-class UnusableAnswer(VehicleError):
-    """An answer that is not JSON, lacks a key, is too large, or leads elsewhere."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("malformed_answer", message)
 
 
 SURVIVABLE = (NoAnswer, Refusal, UnusableAnswer)

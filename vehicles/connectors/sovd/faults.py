@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from vehicles.connectors import dtc
+from vehicles.connectors.errors import UnusableAnswer
 from vehicles.connectors.sovd import bodies
 from vehicles.connectors.sovd.entities import Entity, url_of
-from vehicles.connectors.sovd.errors import UnusableAnswer
 from vehicles.connectors.sovd.session import Session
 
 MAX_FAULTS = 2000  # each becomes an event
@@ -28,7 +28,6 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Fault:
-    code: str  # the server's own key
     text: str  # such as P0420-13
     raw: str  # six hexadecimal digits, if the server's key is that
     name: str
@@ -74,7 +73,6 @@ def _fault(session: Session, item: dict[str, Any], collection: str) -> Fault:
         raise UnusableAnswer("A fault in the server's list has no code. Check `url`.")
     name = item.get("fault_name") or item.get("description")
     return Fault(
-        code=code,
         text=_text(code, item.get("display_code")),
         raw=code.upper() if RAW.fullmatch(code) else "",
         name=name[:MAX_TEXT] if isinstance(name, str) else "",

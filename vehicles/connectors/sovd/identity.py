@@ -6,9 +6,10 @@ from typing import Any
 
 from vehicles.connectors import data_ids
 from vehicles.connectors.base import TargetVehicle, VehicleError
+from vehicles.connectors.errors import UnusableAnswer
 from vehicles.connectors.sovd import data
 from vehicles.connectors.sovd.entities import GENERIC_SERVICE, Entity, Tree, all_ecus, member
-from vehicles.connectors.sovd.errors import Refusal, UnusableAnswer
+from vehicles.connectors.sovd.errors import Refusal
 from vehicles.connectors.sovd.session import Session
 from vehicles.vin import VIN_PATTERN
 

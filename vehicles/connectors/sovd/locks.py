@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from django.conf import settings
 
 from vehicles.connectors.base import VehicleError
+from vehicles.connectors.errors import UnusableAnswer
 from vehicles.connectors.sovd.entities import Entity, member
-from vehicles.connectors.sovd.errors import UnusableAnswer, locked
+from vehicles.connectors.sovd.errors import locked
 from vehicles.connectors.sovd.server import Answer, Body
 from vehicles.connectors.sovd.session import Session
 

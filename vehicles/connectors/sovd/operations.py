@@ -6,9 +6,10 @@ from contextlib import aclosing
 from typing import Any
 
 from vehicles.connectors.base import Response
+from vehicles.connectors.errors import NoAnswer, UnusableAnswer
 from vehicles.connectors.sovd import bodies, data
 from vehicles.connectors.sovd.entities import GENERIC_SERVICE, Entity, SovdEcu, member, url_of
-from vehicles.connectors.sovd.errors import NoAnswer, Refusal, UnusableAnswer, error_in
+from vehicles.connectors.sovd.errors import Refusal, error_in
 from vehicles.connectors.sovd.server import Answer, Body
 from vehicles.connectors.sovd.session import Session
 

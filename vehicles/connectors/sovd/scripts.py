@@ -4,26 +4,17 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from vehicles.connectors import clearing, data_ids
+from vehicles.connectors import clearing, data_ids, scanning
 from vehicles.connectors.base import Response
+from vehicles.connectors.errors import NoAnswer
 from vehicles.connectors.sovd import data, faults, locks, operations, snapshots
 from vehicles.connectors.sovd.entities import Entity, SovdEcu, Tree
-from vehicles.connectors.sovd.errors import SURVIVABLE, NoAnswer, Refusal
+from vehicles.connectors.sovd.errors import SURVIVABLE, Refusal
 from vehicles.connectors.sovd.faults import Fault
 from vehicles.connectors.sovd.session import Session
 
 Params = Mapping[str, Any]
 Steps = AsyncGenerator[Response, None]
-
-IDENTIFICATION = (
-    data_ids.VIN,
-    data_ids.SPARE_PART_NUMBER,
-    data_ids.SOFTWARE_VERSION,
-    data_ids.SERIAL_NUMBER,
-)
-# An ECU's part of a scan is one event.
-MAX_SCANNED_CODES = 500
-MAX_TEXT_LENGTH = 200
 
 
 async def read_dtc(session: Session, entity: Entity, ecu: SovdEcu, params: Params) -> Steps:
@@ -143,49 +134,38 @@ async def scan(tree: Tree, ecus: list[SovdEcu]) -> Steps:
         tree.session.ecu_address = ecu.text
         found.append(await _scan_ecu(tree, ecu))
         yield Response(found[-1])
-    yield Response(
-        {
-            "type": "scan",
-            "ecuCount": len(ecus),
-            "reachableCount": sum(response["reachable"] for response in found),
-            "dtcCount": sum(len(response["dtcs"]) for response in found),
-        },
-        is_final=True,
-    )
+    yield scanning.summary(found)
 
 
 async def _scan_ecu(tree: Tree, ecu: SovdEcu) -> dict[str, Any]:
     """Ask one ECU for all it tells of itself, until it does not answer for the first time."""
-    response = {"type": "ecu", "ecuAddress": ecu.text, "name": ecu.name, "reachable": False}
-    identification: dict[str, str] = {}
-    response |= {"problem": "", "identification": identification, "dtcs": []}
+    response = scanning.unreached(ecu.text, ecu.name)
     try:
         entity = await tree.component(ecu)
         found = await faults.read(tree.session, entity)
         response["reachable"] = True
-        async for data_id, text in _identification(tree.session, entity):
-            identification[f"0x{data_id:04X}"] = text
+        async for data_id, reading in _identification(tree.session, entity):
+            raw = bytes.fromhex(reading.raw) if reading.raw else None
+            scanning.identify(response, data_id, reading.value, raw)
     except SURVIVABLE as error:
         if isinstance(error, Refusal) and error.nrc:
             response["reachable"] = True
         return response | {"problem": str(error)}
-    if len(found) > MAX_SCANNED_CODES:
-        return response | {"problem": f"It reports {len(found)} codes. Read them with ReadDTC."}
-    return response | {"dtcs": [fault.response(ecu.text) for fault in found]}
+    return scanning.with_codes(response, [fault.response(ecu.text) for fault in found])
 
 
 async def _identification(
     session: Session, entity: Entity
-) -> AsyncGenerator[tuple[int, str], None]:
-    """Yield the identifiers that the ECU has, as text; it need not have every one."""
-    for data_id in IDENTIFICATION:
+) -> AsyncGenerator[tuple[int, data.Reading], None]:
+    """Yield the identifiers that the ECU has; it need not have every one."""
+    for data_id in data_ids.IDENTIFICATION:
         try:
             reading = await data.read(session, entity, data_id)
         except NoAnswer:
             raise
         except SURVIVABLE:
             continue
-        yield data_id, str(reading.value)[:MAX_TEXT_LENGTH]
+        yield data_id, reading
 
 
 def _final(kind: str, ecu: SovdEcu, **fields: Any) -> Response:

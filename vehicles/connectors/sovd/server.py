@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from vehicles.connectors.base import VehicleError
+from vehicles.connectors.errors import NoAnswer, UnusableAnswer
 from vehicles.connectors.sovd import bodies
 from vehicles.connectors.sovd.configuration import SovdSettings
-from vehicles.connectors.sovd.errors import NoAnswer, UnusableAnswer
 from vehicles.connectors.sovd.tokens import Tokens
 from vehicles.connectors.sovd.transport import KEPT_SECONDS, PinnedTransport, tls_context
 

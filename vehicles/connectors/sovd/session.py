@@ -8,8 +8,9 @@ import httpx
 
 from vehicles.connectors import nrc as negative_responses
 from vehicles.connectors.base import Attempt, Exchange, VehicleError
+from vehicles.connectors.errors import UnusableAnswer
 from vehicles.connectors.sovd import bodies
-from vehicles.connectors.sovd.errors import UnusableAnswer, error_of, negative_response, nrc_of
+from vehicles.connectors.sovd.errors import error_of, negative_response, nrc_of
 from vehicles.connectors.sovd.server import Answer, Body, ConnectionBroken, Server
 
 MAX_KEPT_BYTES = 16 * 1024  # of an answer, as evidence

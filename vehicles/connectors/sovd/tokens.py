@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from vehicles.connectors.errors import UnusableAnswer
 from vehicles.connectors.sovd.configuration import SovdSettings
-from vehicles.connectors.sovd.errors import Refusal, UnusableAnswer
+from vehicles.connectors.sovd.errors import Refusal
 
 DEFAULT_SECONDS = 300.0
 EARLY_SECONDS = 10.0  # a token must not expire on its way

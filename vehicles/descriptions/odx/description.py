@@ -15,6 +15,7 @@ from packaging.version import Version
 from vehicles.descriptions.odx.archive import Document, documents
 from vehicles.descriptions.odx.layers import Entries, Reader
 from vehicles.descriptions.odx.leniency import drop_dangling, drop_unreadable
+from vehicles.descriptions.odx.patterns import PatternReader
 from vehicles.descriptions.odx.refusal import LeftOut, Refused, clean
 
 MAX_LAYERS = 2_000
@@ -33,8 +34,16 @@ def read(content: bytes) -> Iterator[Any]:
     own = [_own_entries(layers, found, place) for place in range(len(layers))]
     if sum(map(len, own)) > MAX_ENTRIES:
         raise Refused(f"It describes more than {MAX_ENTRIES} elements.")
-    names = [{"name": layer.short_name, "base": _place_of_base(layers, layer)} for layer in layers]
-    yield {"layers": names, "left_out": left_out.report()}
+    patterns = PatternReader(reader, left_out)
+    about = [
+        {
+            "name": layer.short_name,
+            "base": _place_of_base(layers, layer),
+            "patterns": patterns.patterns_of(layer),
+        }
+        for layer in layers
+    ]
+    yield {"layers": about, "left_out": left_out.report()}
     for place, entries in enumerate(own):
         for (kind, number), (name, coding) in entries.items():
             yield [place, kind, number, name, coding]

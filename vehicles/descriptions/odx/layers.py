@@ -11,6 +11,7 @@ from vehicles.descriptions.odx.coding import coding_of
 from vehicles.descriptions.odx.refusal import LeftOut, clean
 
 READ, WRITE, ROUTINE, START = 0x22, 0x2E, 0x31, 0x01
+READING, WRITING = 0, 1  # ranks
 LENGTHS = {READ: 3, WRITE: 3, ROUTINE: 4}  # of a request, with its identifier
 MAX_CODE = 0xFFFFFF
 MAX_NAME = 200
@@ -30,7 +31,7 @@ class Reader:
 
     def entries_of(self, layer: HierarchyElement) -> Entries:
         """Return the entries of a layer; reading goes before writing, and starting before all."""
-        found = [each for service in layer.services if (each := self._known(service))]
+        found = [each for service in layer.services if (each := self.known(service))]
         entries: Entries = {}
         for _, key, entry in sorted(found, key=lambda each: each[0]):
             entries.setdefault(key, entry)
@@ -47,7 +48,8 @@ class Reader:
             else:
                 self._left_out.add(code.short_name, "Its trouble code has more than three bytes.")
 
-    def _known(self, service: DiagService) -> tuple[int, Key, Entry] | None:
+    def known(self, service: DiagService) -> tuple[int, Key, Entry] | None:
+        """Return rank, key and entry of a service, None if it is about something else."""
         if id(service) not in self._services:
             self._services[id(service)] = self._read(service)
         return self._services[id(service)]
@@ -74,11 +76,11 @@ class Reader:
         if request[0] == ROUTINE:
             return request[1] != START, ("routine", int.from_bytes(request[2:4])), (name, {})
         if request[0] == WRITE:
-            return 1, ("data", number), (name, {})
+            return WRITING, ("data", number), (name, {})
         if len(request) > LENGTHS[READ]:
             self._left_out.add(service.short_name, "It reads several identifiers at once.")
             return None
-        return 0, ("data", number), (name, self._coding(service))
+        return READING, ("data", number), (name, self._coding(service))
 
     def _coding(self, service: DiagService) -> dict[str, Any]:
         if not service.positive_responses:

@@ -1,5 +1,6 @@
 // The facts about the vehicle itself.
 
+import { commandAddress } from "../command.js";
 import { asText, byId, element, showMessage, update } from "../dom.js";
 import { counted, time } from "../format.js";
 import { connectionBadge, modelName } from "../vehicle.js";
@@ -22,7 +23,17 @@ function facts(vehicle) {
     ["Model", vehicle.model],
     ["Year", asText(vehicle.year ?? "")],
     ["Added", time(vehicle.created_at)],
+    ...vehicle.matched_variants.map(variantFact),
   ];
+}
+
+/** A variant that the description of an ECU recognized, and by which values. */
+function variantFact({ address, variant, matched_by: proofs, command_id: id, matched_at: at }) {
+  const values = proofs.map(({ data_id: dataId, name, parameter, value }) => {
+    return `${name} (${dataId}): ${parameter} = ${value}`;
+  });
+  const when = element("a", { href: commandAddress(id) }, "read ", time(at));
+  return [`Variant of ${address}`, [element("code", {}, variant), ` by ${values.join(", ")}, `, when]];
 }
 
 function waiting({ vehicle_id: id, commands_waiting: count }) {
