@@ -273,6 +273,7 @@ SPECTACULAR_SETTINGS = {
         "CampaignStopReasonEnum": "commands.models.campaign.CampaignStop",
         "CampaignStateEnum": "commands.models.campaign.CampaignState",
         "DescriptionStateEnum": "vehicles.descriptions.models.State",
+        "DeliveryStateEnum": "commands.models.webhook.DeliveryState",
     },
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -323,6 +324,11 @@ DESCRIPTION_IMPORT_MEMORY_MB = env_int(env, "DESCRIPTION_IMPORT_MEMORY_MB", 4_09
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024  # a campaign names up to 100,000 vehicles
 RETENTION_DAYS = env_int(env, "RETENTION_DAYS", 0, maximum=36_500)
 CAMPAIGN_APPROVAL_VEHICLES = env_int(env, "CAMPAIGN_APPROVAL_VEHICLES", 1_000)
+# Beside the addresses of the public internet.
+WEBHOOK_ALLOWED_NETWORKS = env_networks(env, "WEBHOOK_ALLOWED_NETWORKS")
+WEBHOOK_ALLOW_HTTP = env_bool(env, "WEBHOOK_ALLOW_HTTP", False)
+WEBHOOK_MAX_FAILURES = env_int(env, "WEBHOOK_MAX_FAILURES", 30, minimum=1)
+WEBHOOK_LOG_DAYS = env_int(env, "WEBHOOK_LOG_DAYS", 7, minimum=1, maximum=3_650)
 PENDING_COMMANDS_PER_USER = env_int(env, "PENDING_COMMANDS_PER_USER", 10_000, minimum=1)
 MOCK_VEHICLE_LATENCY_SECONDS = env_float(env, "MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
 MOCK_VEHICLE_TIMEOUT_RATE = env_float(env, "MOCK_VEHICLE_TIMEOUT_RATE", 0, maximum=1)

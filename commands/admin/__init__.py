@@ -1,8 +1,14 @@
 from django.contrib import admin
 
-from commands.admin import commands, descriptions, records, vehicles
+from commands.admin import commands, descriptions, records, vehicles, webhooks
 
-__all__ = ["commands", "descriptions", "records", "vehicles"]  # they register the models
+__all__ = [
+    "commands",
+    "descriptions",
+    "records",
+    "vehicles",
+    "webhooks",
+]  # they register the models
 
 admin.site.site_header = admin.site.site_title = "SOVD command console"
 admin.site.index_title = "Administration"

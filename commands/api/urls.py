@@ -16,6 +16,7 @@ from commands.api.vehicles.locks import LockView
 from commands.api.vehicles.names import NamesView
 from commands.api.vehicles.reports import ReportView
 from commands.api.vehicles.views import ConnectorsView, VehiclesWithCommands
+from commands.api.webhooks.views import WebhookViewSet
 
 router = SimpleRouter()
 router.register("vehicles", VehiclesWithCommands)
@@ -24,6 +25,7 @@ router.register("batches", BatchViewSet, basename="batch")
 router.register("campaigns", CampaignViewSet, basename="campaign")
 router.register("service-accounts", ServiceAccountViewSet)
 router.register("descriptions", DescriptionViewSet)
+router.register("webhooks", WebhookViewSet)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("token/", tokens.LoginView.as_view(), name="token"),

@@ -229,8 +229,8 @@ def _wind_up(campaign: Any) -> bool:
     if found := list(some):
         lifecycle.cancel_many(Command.objects.filter(pk__in=found))
         return True
-    if not still_open.exists():
-        _save(campaign, is_settled=True)
+    if not _uncounted(campaign).exists():  # one that has just ended is counted first
+        steps.settle(campaign)
     return False
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from commands.campaigns.windows import next_window
 from commands.models import Campaign, CampaignState, CampaignStop
+from commands.webhooks import outbox
 
 
 class NotNow(Exception):
@@ -61,6 +62,14 @@ def cancel(campaign: Campaign) -> None:
 
 def end(locked: Campaign, reason: str) -> None:
     _save(locked, state=CampaignState.ENDED, stop_reason=reason, ended_at=Now(), due_at=Now())
+    if locked.started_at is None:
+        settle(locked)
+
+
+def settle(locked: Campaign) -> None:
+    """Note that the campaign has ended, and each outcome is counted."""
+    _save(locked, is_settled=True)
+    outbox.note_ended_campaign(locked)
 
 
 def _start(draft: Campaign, **changes: Any) -> None:

@@ -116,7 +116,8 @@ def _apply(step: Step) -> None:
 
 # --- The statement
 
-# Rows are locked in the order of every such lock: see `CommandQuerySet.still_open`.
+# Rows are locked in the order of every such lock: see `CommandQuerySet.still_open`. The deliveries
+# are those that `webhooks.outbox` writes for every other move.
 STATEMENT = """
     WITH step AS (
         SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::int[], %s::int[], %s::bool[],
@@ -139,7 +140,13 @@ STATEMENT = """
             lease_expires_at = CASE WHEN step.is_end THEN NULL ELSE command.lease_expires_at END,
             completed_at = CASE WHEN step.is_end THEN statement_timestamp() END
         FROM unchanged AS step WHERE command.command_id = step.command_id
-        RETURNING command.command_id
+        RETURNING command.command_id, command.submitted_by_id, step.is_end
+    ), delivery AS (
+        INSERT INTO commands_webhookdelivery (delivery_id, webhook_id, event, subject)
+        SELECT gen_random_uuid(), webhook.webhook_id, 'command.ended', moved.command_id
+        FROM moved JOIN commands_webhook AS webhook ON moved.is_end
+            AND webhook.is_active AND webhook.of_commands
+            AND (webhook.sees_all OR webhook.owner_id = moved.submitted_by_id)
     )
     INSERT INTO commands_event (command_id, sequence_number, kind, payload)
     SELECT entry.* FROM moved JOIN unnest(%s::uuid[], %s::int[], %s::text[], %s::jsonb[])

@@ -17,6 +17,7 @@ from commands.lifecycle import readiness
 from commands.metrics import counters, log_lines
 from commands.models import TERMINAL, Command, Event, Exchange, Status, still
 from commands.notifications import WORKERS, publisher
+from commands.webhooks import outbox
 
 logger = logging.getLogger(__name__)
 MOVES = {
@@ -160,6 +161,7 @@ def event_of(command: Command, number: int, entry: Entry) -> Event:
 
 def record(log: list[Event]) -> None:
     Event.objects.bulk_create(log)
+    outbox.note_ended_commands(log)
     transaction.on_commit(lambda: publish(log), robust=True)
     transaction.on_commit(lambda: count_and_log(log), robust=True)
 

@@ -7,7 +7,7 @@ figures that are read from the database, and joins the processes of a host.
 from prometheus_client import Counter, Gauge, Histogram
 
 from commands.catalogue import COMMAND_TYPES, is_safe_to_repeat
-from commands.models import TERMINAL, ErrorCode, Event, Kind, Status
+from commands.models import TERMINAL, DeliveryState, ErrorCode, Event, Kind, Status
 
 # --- Commands
 
@@ -81,6 +81,18 @@ group_messages_failed = Counter(
     "sovd_group_messages_failed_total", "Messages that the channel layer did not take."
 )
 
+# --- Webhooks
+
+webhook_deliveries = Counter(
+    "sovd_webhook_deliveries_total", "Deliveries to webhooks that ended, by outcome.", ["state"]
+)
+webhook_failures = Counter(
+    "sovd_webhook_failures_total", "Attempts that failed, and are made again."
+)
+webhooks_disabled = Counter(
+    "sovd_webhooks_disabled_total", "Webhooks that were disabled, mostly after many failures."
+)
+
 # --- Initial values: `rate()` would not see the first increment of a series that was absent
 
 OTHER = "other"  # the name of a command that is no longer in the catalogue
@@ -99,6 +111,8 @@ ENDS = [
     (Status.FAILED, ErrorCode.LOCK_LOST),
 ]
 
+ENDED_DELIVERIES = [state for state in DeliveryState if state != DeliveryState.PENDING]
+
 for status in TERMINAL:
     commands_executed.labels(status)
 for name in NAMES:
@@ -107,6 +121,8 @@ for name in NAMES:
         commands_ended.labels(name, *end)
 for kind in Kind:
     events_appended.labels(kind)
+for state in ENDED_DELIVERIES:
+    webhook_deliveries.labels(state)
 for source in ("live", "log"):
     stream_frames.labels(source)
 

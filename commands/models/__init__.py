@@ -27,6 +27,13 @@ from commands.models.idempotency import IdempotencyKey
 from commands.models.lock import VehicleLock
 from commands.models.removed_execution import RemovedExecution
 from commands.models.status import OPEN, TERMINAL, ErrorCode, Priority, Status
+from commands.models.webhook import (
+    DeliveryState,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookQuerySet,
+)
 
 __all__ = [
     "IN_LINE",
@@ -47,6 +54,7 @@ __all__ = [
     "CampaignWave",
     "Command",
     "CommandQuerySet",
+    "DeliveryState",
     "ErrorCode",
     "Event",
     "EventQuerySet",
@@ -62,6 +70,10 @@ __all__ = [
     "StreamTicket",
     "TokenFamily",
     "VehicleLock",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
+    "WebhookQuerySet",
     "first_in_line",
     "running_on",
     "sees_all_commands",

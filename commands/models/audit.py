@@ -31,6 +31,10 @@ class Action(models.TextChoices):
     RESUME = "resume"
     BEGIN_WAVE = "begin_wave", "Begin wave"
     END_CAMPAIGN = "end_campaign", "End campaign"
+    ADD_WEBHOOK = "add_webhook", "Add webhook"
+    CHANGE_WEBHOOK = "change_webhook", "Change webhook"
+    DELETE_WEBHOOK = "delete_webhook", "Delete webhook"
+    DISABLE_WEBHOOK = "disable_webhook", "Disable webhook"
 
 
 class AuditEntry(models.Model):

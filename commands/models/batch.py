@@ -52,6 +52,8 @@ class Batch(models.Model):
     stop_above_failed_percent = models.PositiveSmallIntegerField(null=True)  # of all its vehicles
     stopped_at = models.DateTimeField(null=True)
     stop_reason = models.CharField(max_length=9, choices=StopReason, blank=True)
+    # Its end is noted for webhooks. Kept only while one asks for batches.
+    is_settled = models.BooleanField(default=False, db_default=False)
 
     objects = BatchQuerySet.as_manager()
 
@@ -73,6 +75,12 @@ class Batch(models.Model):
                 name="batch_to_watch",
                 fields=["expires_at"],
                 condition=Q(stopped_at=None, stop_above_failed_percent__isnull=False),
+            ),
+            # Read by the workers, while a webhook asks for batches.
+            models.Index(
+                name="batch_not_settled",
+                fields=["-submitted_at"],
+                condition=Q(is_settled=False),
             ),
         ]
 

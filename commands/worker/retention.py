@@ -9,12 +9,14 @@ from django.db.models.functions import Now
 
 from commands.accounts.limits import window
 from commands.api import idempotency
-from commands.models import IdempotencyKey, LogInCount, StreamTicket, TokenFamily
+from commands.models import IdempotencyKey, LogInCount, StreamTicket, TokenFamily, WebhookDelivery
+from commands.webhooks import delivery
 
 AT_ONCE = 10_000  # rows of one DELETE; the rest is left to the next minute
 
 
 def delete_expired() -> None:
+    delivery.refresh_rights()
     for rows in _expired():
         rows.model._default_manager.filter(pk__in=rows.values("pk")[:AT_ONCE]).delete()
 
@@ -24,4 +26,5 @@ def _expired() -> Iterator[Any]:
     yield StreamTicket.objects.filter(expires_at__lte=Now())
     yield TokenFamily.objects.filter(Q(expires_at__lte=Now()) | Q(user__is_active=False))
     yield Session.objects.filter(expire_date__lte=Now())
+    yield WebhookDelivery.objects.old()
     yield LogInCount.objects.filter(since__lte=Now() - window())

@@ -23,6 +23,7 @@ from commands.worker.leases import Leases, poll_seconds
 from commands.worker.presence import Presence
 from commands.worker.pruning import prune
 from commands.worker.retention import delete_expired
+from commands.worker.webhooks import Deliveries
 from commands.worker.writer import Writer
 from vehicles.connectors.base import Connector
 from vehicles.descriptions.importing import import_next
@@ -156,7 +157,10 @@ class Worker:
     async def _background_tasks(self) -> AsyncIterator[None]:
         publisher.attach()
         is_over = asyncio.Event()
-        loops = (self._sweep_loop, self._probe_loop, _retention_loop, _prune_loop, _import_loop)
+        loops = (
+            *(self._sweep_loop, self._probe_loop, Deliveries().run),
+            *(_retention_loop, _prune_loop, _import_loop),
+        )
         tasks = [asyncio.create_task(loop(is_over)) for loop in loops]
         try:
             with counters.workers.track_inprogress():

@@ -103,6 +103,8 @@ THERE = [  # they need a fault to move: see the alerts below
     "sovd_stream_frames_dropped_total",
     "sovd_stream_delivery_seconds_count",
     "sovd_group_messages_failed_total",
+    "sovd_webhook_deliveries_total",
+    "sovd_webhooks_disabled_total",
     "python_info",
 ]
 

@@ -286,6 +286,10 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "commands/{command_id}/trouble-codes/",
             "vehicles/{vehicle_id}/restore/",
             "vehicles/{vehicle_id}/retire/",
+            "webhooks/",
+            "webhooks/{webhook_id}/",
+            "webhooks/{webhook_id}/deliveries/",
+            "webhooks/{webhook_id}/test/",
         )
     }
 

@@ -258,6 +258,7 @@ BOUNDED = {
     "source": {"live", "log"},
     "kind": {"status", "response", "error"},
     "reason": {*REASONS},
+    "state": {"delivered", "failed", "dropped"},
 }
 
 

@@ -42,16 +42,18 @@ def is_allowed(address: IPAddress) -> bool:
 
 async def _resolve(host: str, setting: str) -> list[IPAddress]:
     try:
-        return [ip_address(host)]
-    except ValueError:
-        pass
-    try:
-        found = await asyncio.get_running_loop().run_in_executor(
-            _resolver, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        )
+        return await asyncio.get_running_loop().run_in_executor(_resolver, addresses_of, host)
     except (OSError, UnicodeError) as error:
         raise VehicleError(
             "vehicle_unreachable",
             f"The name {host[:100]} has no address. Correct `{setting}` of the vehicle.",
         ) from error
+
+
+def addresses_of(host: str) -> list[IPAddress]:
+    """Return every address of the host. Raise OSError or UnicodeError if it has none."""
+    try:
+        return [ip_address(host)]
+    except ValueError:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return [ip_address(str(entry[4][0])) for entry in found]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from channels.testing import WebsocketCommunicator
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 from django.utils import timezone
@@ -19,7 +19,7 @@ from commands import batches, lifecycle
 from commands.accounts import service_accounts
 from commands.campaigns import plan
 from commands.database.threads import in_thread
-from commands.models import Action, AuditEntry, Batch, Campaign, Command, ServiceAccount
+from commands.models import Action, AuditEntry, Batch, Campaign, Command, ServiceAccount, Webhook
 from conftest import WAIT_SECONDS, ReadDTC, browser, make_user, make_vehicle, submit, token_of
 from sovd.asgi import application, websocket_urlpatterns
 from vehicles.descriptions import storage
@@ -151,6 +151,13 @@ POST api/v1/campaigns/{campaign_id}/approve/ 401   401   403   403   403   409
 POST api/v1/campaigns/{campaign_id}/pause/   401   401   404   409   403   409
 POST api/v1/campaigns/{campaign_id}/resume/  401   401   404   409   403   409
 POST api/v1/campaigns/{campaign_id}/cancel/  401   401   404   200   403   409
+GET  api/v1/webhooks/                        401   401   200   200   403   200
+POST api/v1/webhooks/                        401   401   400   400   403   400
+GET  api/v1/webhooks/{webhook_id}/           401   401   404   200   403   200
+PATCH api/v1/webhooks/{webhook_id}/          401   401   404   200   403   200
+POST api/v1/webhooks/{webhook_id}/test/      401   401   404   202   403   202
+GET  api/v1/webhooks/{webhook_id}/deliveries/ 401  401   404   200   403   200
+DELETE api/v1/webhooks/{webhook_id}/         401   401   404   204   403   204
 GET  api/v1/                                 404   404   404   404   404   404
 POST api/v1/                                 404   404   404   404   404   404
 GET  api/schema/                             200   200   200   200   200   200
@@ -227,6 +234,26 @@ GET  admin/commands/serviceaccount/{id}/delete/ 302   302   403   403   403   40
 POST admin/commands/serviceaccount/{id}/delete/ 302   302   403   403   403   403
 GET  admin/commands/serviceaccount/{id}/change/ 302   302   403   403   403   200
 POST admin/commands/serviceaccount/{id}/change/ 302   302   403   403   403   403
+GET  admin/commands/webhook/                         302   302   403   403   403   200
+POST admin/commands/webhook/                         302   302   403   403   403   200
+GET  admin/commands/webhook/add/                     302   302   403   403   403   403
+POST admin/commands/webhook/add/                     302   302   403   403   403   403
+GET  admin/commands/webhook/{id}/history/            302   302   403   403   403   200
+POST admin/commands/webhook/{id}/history/            302   302   403   403   403   200
+GET  admin/commands/webhook/{id}/delete/             302   302   403   403   403   403
+POST admin/commands/webhook/{id}/delete/             302   302   403   403   403   403
+GET  admin/commands/webhook/{id}/change/             302   302   403   403   403   200
+POST admin/commands/webhook/{id}/change/             302   302   403   403   403   403
+GET  admin/commands/webhookdelivery/                         302   302   403   403   403   200
+POST admin/commands/webhookdelivery/                         302   302   403   403   403   200
+GET  admin/commands/webhookdelivery/add/                     302   302   403   403   403   403
+POST admin/commands/webhookdelivery/add/                     302   302   403   403   403   403
+GET  admin/commands/webhookdelivery/{id}/history/            302   302   403   403   403   200
+POST admin/commands/webhookdelivery/{id}/history/            302   302   403   403   403   200
+GET  admin/commands/webhookdelivery/{id}/delete/             302   302   403   403   403   403
+POST admin/commands/webhookdelivery/{id}/delete/             302   302   403   403   403   403
+GET  admin/commands/webhookdelivery/{id}/change/             302   302   403   403   403   200
+POST admin/commands/webhookdelivery/{id}/change/             302   302   403   403   403   403
 
 GET  admin/vehicles/description/                 302   302   200   200   200   200
 POST admin/vehicles/description/                 302   302   200   200   200   200
@@ -355,6 +382,8 @@ def test_every_spelling_of_an_address_has_the_same_rule(path: str, spelling: str
 
 @pytest.fixture
 def people(operator: User, stranger: User, viewer: User) -> dict[str, User | None]:
+    for user in (operator, stranger):
+        user.user_permissions.add(Permission.objects.get(codename="add_webhook"))
     return {
         "anonymous": None,
         "inactive": make_user("inactive", "add_command", is_staff=True, is_superuser=True),
@@ -375,6 +404,16 @@ def campaign_of(command: Command) -> Campaign:
     return found
 
 
+def webhook_of(user: User) -> Webhook:
+    """Return a webhook of this user, with a delivery."""
+    found: Webhook | None = Webhook.objects.first()
+    if found is None:
+        found = Webhook.objects.create(owner=user, url="https://example.com/", is_active=False)
+    if not found.deliveries.exists():
+        found.deliveries.create(event="webhook.test")
+    return found
+
+
 def address_of(route: str, command: Command) -> str:
     """Return the address of a route, with ids of rows that exist."""
     group, _ = Group.objects.get_or_create(name="A group")
@@ -382,11 +421,14 @@ def address_of(route: str, command: Command) -> str:
     account = ServiceAccount.objects.first() or service_accounts.create("a-program", [], user)
     description = Description.objects.first() or storage.add("a.pdx", [b"x"])
     entry = AuditEntry.objects.first() or AuditEntry.objects.create(action=Action.LOG_IN)
+    webhook = webhook_of(command.submitted_by)
     ids = {
         "admin/commands/auditentry": entry.pk,
         "admin/commands/batch": command.batch_id,
         "admin/commands/command": command.pk,
         "admin/commands/serviceaccount": account.pk,
+        "admin/commands/webhook": webhook.pk,
+        "admin/commands/webhookdelivery": webhook.deliveries.latest("created_at").pk,
         "admin/commands/event": command.events.values_list("pk", flat=True)[0],
         "admin/vehicles/description": description.pk,
         "admin/vehicles/vehicle": command.vehicle_id,
@@ -407,6 +449,7 @@ def address_of(route: str, command: Command) -> str:
     address = "/" + route.format(
         client_id=account.pk,
         description_id=description.pk,
+        webhook_id=webhook.pk,
         command_id=command.pk,
         batch_id=command.batch_id,
         campaign_id=campaign_of(command).pk,

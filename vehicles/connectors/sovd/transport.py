@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import stat
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,23 +19,32 @@ MAX_CONTEXTS = 100
 LIMITS = httpx.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=KEPT_SECONDS)
 
 
+AddressesOf = Callable[[str], Awaitable[list[str]]]
+
+
+async def _of_vehicle(host: str) -> list[str]:
+    try:
+        return await allowed_addresses(host, "url")
+    except VehicleError as error:
+        error.is_certain = True  # nothing was sent
+        raise
+
+
 class PinnedTransport(httpx.AsyncBaseTransport):
     """Connects to the addresses that were checked, and to no other that the name may have later.
 
     Each host has connections of its own: two names of one address may be two servers.
     """
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, addresses_of: AddressesOf = _of_vehicle) -> None:
+        """`addresses_of`: returns the checked addresses of a host, at least one."""
         self._tls = tls
+        self._addresses_of = addresses_of
         self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         host = request.url.host
-        try:
-            *others, last = await allowed_addresses(host, "url")
-        except VehicleError as error:
-            error.is_certain = True  # nothing was sent
-            raise
+        *others, last = await self._addresses_of(host)
         for address in others:
             try:
                 return await self._send(request, host, address)
@@ -65,12 +75,13 @@ class PinnedTransport(httpx.AsyncBaseTransport):
 async def tls_context(settings: SovdSettings) -> ssl.SSLContext:
     """Return the TLS context for a vehicle. Raises VehicleError if a file is of no use."""
     if not settings.ca_file and not settings.client_certificate:
-        return _public_context()
+        return public_context()
     return await asyncio.to_thread(_own_context, settings)
 
 
 @lru_cache(1)
-def _public_context() -> ssl.SSLContext:
+def public_context() -> ssl.SSLContext:
+    """Return the TLS context that trusts the public authorities."""
     return _new_public_context()
 
 
