@@ -360,6 +360,8 @@ def test_the_number_of_queries_does_not_grow(operator: User, vehicle: Vehicle, k
             client.get(f"/api/v1/vehicles/{vehicle.pk}/trouble-codes/")
         # The vehicle, its ECUs, commands, responses.
         assert len(captured) == 4
+        joins = sum(query["sql"].count('JOIN "commands_event"') for query in captured)
+        assert joins == 1  # with a second one each response would come once for each other
 
 
 def test_the_history_is_read_by_indexes(operator: User, viewer: User) -> None:

@@ -281,7 +281,7 @@ def _response_count(command: Command) -> int:
 def _code_responses(reads: list[Command]) -> Responses:
     """Return the last responses that count, by command."""
     first = F("last_sequence_number") - MAX_RESPONSES
-    rows = _rows(reads, OF_CODES).filter(events__sequence_number__gte=first)
+    rows = _rows(reads, OF_CODES, events__sequence_number__gte=first)
     return _by_command(rows.order_by("pk", "events__sequence_number"), OF_CODES)
 
 
@@ -305,11 +305,13 @@ def _by_command(rows: Any, fields: dict[str, int]) -> Responses:
     return responses
 
 
-def _rows(commands: list[Command], fields: dict[str, int]) -> Any:
+def _rows(commands: list[Command], fields: dict[str, int], **of_event: Any) -> Any:
+    """Return these fields of the responses that count. A second `filter` would join all again."""
     response = KeyTransform("response", "events__payload")
     values = [Left(KeyTextTransform(name, response), length) for name, length in fields.items()]
     return Command.objects.filter(
         pk__in=[command.pk for command in commands],
         events__kind=Kind.RESPONSE,
         events__sequence_number__gt=F("claim_sequence_number"),
+        **of_event,
     ).values_list("pk", *values)
