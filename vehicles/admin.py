@@ -169,9 +169,9 @@ class VehicleAdmin(admin.ModelAdmin):
     inlines = [EcuInline]
     list_display = ["vin", "make", "model", "year", "connector", "connection", "last_seen_at"]
     list_filter = [ConnectionFilter, "connector", ("make", NamedValuesFilter)]
-    search_fields = ["vin", "make", "model"]
-    search_help_text = "Words in the VIN, make, model or year, or a VIN in groups"
-    fields = ["vin", "make", "model", "year", "connector", "connector_settings", "metadata"]
+    search_fields = ["vin", "make", "model", "tags"]
+    search_help_text = "Words in the VIN, make, model, tags or year, or a VIN in groups"
+    fields = ["vin", "make", "model", "year", "tags", "connector", "connector_settings", "metadata"]
     measured = ["connection", "connection_problem", "last_seen_at", "probed_at"]
     readonly_fields = ["known_settings", *measured, "vehicle_id", "created_at"]
     show_full_result_count = False

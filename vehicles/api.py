@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
+from vehicles import tags
 from vehicles.models import ConnectionStatus, Vehicle, VehicleQuerySet
 from vehicles.search import check_words, matching
 from vehicles.serializers import VehicleSerializer
@@ -26,7 +27,13 @@ class VehicleFilter(django_filters.FilterSet):
         method="filter_search",
         max_length=100,
         validators=[check_words],
-        label="Words in the VIN, make, model or year, or a VIN in groups",
+        label="Words in the VIN, make, model, tags or year, or a VIN in groups",
+    )
+    tag = django_filters.CharFilter(
+        method="filter_tag",
+        max_length=100,
+        validators=[tags.check_text],
+        label="Tags, separated by blanks: vehicles that have all of them",
     )
 
     def filter_connection_status(
@@ -39,6 +46,9 @@ class VehicleFilter(django_filters.FilterSet):
 
     def filter_search(self, vehicles: VehicleQuerySet, name: str, value: str) -> VehicleQuerySet:
         return vehicles.filter(matching(value))
+
+    def filter_tag(self, vehicles: VehicleQuerySet, name: str, value: str) -> VehicleQuerySet:
+        return vehicles.filter(tags.having(value))
 
 
 class MayViewVehicles(BasePermission):

@@ -6,7 +6,7 @@ from typing import Any
 from vehicles.ecus import number_of, upper
 from vehicles.models import Ecu, Vehicle
 
-FIELDS = ["vin", "make", "model", "year", "metadata", "connector"]
+FIELDS = ["vin", "make", "model", "year", "metadata", "tags", "connector"]
 ECU_FIELDS = ["address", "name", "logical_address", "component", "description_id", "variant"]
 PRESENCE_FIELDS = [
     "settings_version",

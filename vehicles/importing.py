@@ -14,7 +14,7 @@ from vehicles.connectors import CONNECTORS
 from vehicles.models import Vehicle
 from vehicles.vin import normal_vin
 
-COLUMNS = ["vin", "make", "model", "year", "connector"]
+COLUMNS = ["vin", "make", "model", "year", "tags", "connector"]
 SETTING = "settings."
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 CHUNK = 1_000  # rows that are looked up and written together
@@ -122,7 +122,7 @@ def _fill(vehicle: Vehicle, cells: Mapping[str, str]) -> list[str]:
     for name in COLUMNS:
         if name in cells and (cells[name] or name != "connector"):
             setattr(vehicle, name, cells[name])
-    vehicle.year = vehicle.year or None
+    vehicle.year, vehicle.tags = vehicle.year or None, vehicle.tags or []
     problems = []
     try:
         vehicle.clean_fields()

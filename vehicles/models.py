@@ -15,6 +15,7 @@ from django.utils import timezone
 from vehicles.descriptions.meaning import NOTHING, Meaning
 from vehicles.descriptions.models import MAX_NAME, Description
 from vehicles.ecus import ECU_ADDRESS_PATTERN, number_of, upper
+from vehicles.tags import TagsField
 from vehicles.vin import VIN_PATTERN
 
 validate_vin = RegexValidator(
@@ -93,6 +94,7 @@ class Vehicle(models.Model):
     )
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     metadata = models.JSONField(default=dict, blank=True)
+    tags = TagsField(help_text="Words, separated by blanks or commas.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     # Out of use: hidden from lists, not probed, and sent no new commands.
     retired_at = models.DateTimeField(null=True, editable=False)

@@ -10,7 +10,7 @@ from django.db.models import Q
 from vehicles.vin import normal_vin
 
 MAX_WORDS = 8  # each word is looked for in every column of every row
-COLUMNS = ["vin", "make", "model"]
+COLUMNS = ["vin", "make", "model", "tags"]
 
 
 def check_words(text: str) -> None:
@@ -27,7 +27,7 @@ def normalized(text: str) -> str:
 
 
 def matching(text: str) -> Q:
-    """Match each word in VIN, make, model or year, or the whole text as a VIN in groups."""
+    """Match each word in VIN, make, model, tags or year, or the whole text as a VIN in groups."""
     found = Q()
     for word in normalized(text).split():
         found &= _containing(word)

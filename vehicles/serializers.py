@@ -9,6 +9,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.validators import UniqueValidator
 
 from vehicles import connector_settings
+from vehicles import tags as tagging
 from vehicles.connector_settings import InvalidSettings
 from vehicles.connectors import CONNECTORS
 from vehicles.descriptions.choice import wrong_descriptions
@@ -110,6 +111,24 @@ class EcuSerializer(StrictSerializer, serializers.ModelSerializer[Ecu]):
         return attrs
 
 
+class TagsField(serializers.ListField):
+    """A list of tags in any case."""
+
+    child = StrictCharField()
+
+    def __init__(self, **options: Any) -> None:
+        limits = (
+            f"At most {tagging.MAX_TAGS}, each of up to {tagging.MAX_CHARACTERS} letters, digits "
+            "and . : / _ -; kept in lower case and sorted."
+        )
+        super().__init__(help_text=limits, **options)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        found = tagging.normal(super().to_internal_value(data))
+        tagging.check(found)
+        return found
+
+
 @extend_schema_field({"type": "object", "additionalProperties": {}})
 class JsonObject(serializers.JSONField):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
@@ -164,6 +183,7 @@ class VehicleSerializer(StrictSerializer, serializers.ModelSerializer[Vehicle]):
         help_text="By the last test of the connection: the VIN, the gateway, the ECUs.",
     )
     metadata = JsonObject(required=False)
+    tags = TagsField(required=False)
 
     class Meta:
         model = Vehicle
@@ -184,6 +204,7 @@ class VehicleSerializer(StrictSerializer, serializers.ModelSerializer[Vehicle]):
             "probe_requested_at",
             "probe_found",
             "metadata",
+            "tags",
             "created_at",
             "retired_at",
         ]

@@ -63,6 +63,17 @@ def test_rows_become_vehicles_with_settings_by_the_schema(tmp_path: Path) -> Non
     assert {vehicle.connection_status for vehicle in Vehicle.objects.all()} == {"disconnected"}
 
 
+@pytest.mark.embedded
+def test_tags_are_words_in_a_cell(tmp_path: Path) -> None:
+    load(tmp_path, f"vin,tags\n{ONE},North  winter\n{TWO},\n{THREE},b\n")
+    assert [vehicle.tags for vehicle in Vehicle.objects.all()] == [["north", "winter"], [], ["b"]]
+    text = f"vin,tags\n{ONE},\n{TWO},\n{THREE},b\n"
+    told = load(tmp_path, text, "--update")
+    assert told == ("Added 0, changed 1, left 2 as they were.\n", "", "")
+    assert [vehicle.tags for vehicle in Vehicle.objects.all()] == [[], [], ["b"]]
+    assert "tags: A tag has 1 to 32" in load(tmp_path, f"vin,tags\n{ONE},a%b\n", "--update")[1]
+
+
 SOVD_ROW = f"""vin,connector,settings.url,settings.token,settings.data_ids
 {ONE},sovd,https://192.0.2.10/sovd,s3cret,"{{""0xF190"": ""vin""}}"
 """

@@ -51,6 +51,7 @@ def test_a_vehicle_is_shown_whole(operator: User) -> None:
         "probe_requested_at": None,
         "probe_found": None,
         "metadata": {"fleet": "north"},
+        "tags": [],
         "created_at": in_json(vehicle.created_at),
         "retired_at": None,
         "commands_waiting": 0,

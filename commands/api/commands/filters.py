@@ -29,7 +29,7 @@ class CommandFilter(django_filters.FilterSet):
         method="filter_search",
         max_length=100,
         validators=[check_words],
-        label="Words in the vehicle's VIN, make, model or year, or the beginning of an ID",
+        label="Words in the vehicle's VIN, make, model, tags or year, or the beginning of an ID",
     )
     command_name = django_filters.CharFilter(max_length=64)
     submitted_by = django_filters.CharFilter(method="filter_submitted_by", max_length=150)

@@ -23,6 +23,7 @@ from commands import audit, locks, trouble_codes
 from commands.api import bodies
 from commands.api.schema.marks import errors
 from commands.api.vehicles.locks import LockSerializer
+from commands.api.vehicles.tags import TagsSerializer
 from commands.api.views import ApiView
 from commands.models import (
     OPEN,
@@ -47,6 +48,7 @@ NEEDS = {
     "probe": "vehicles.change_vehicle",
     "retire": "vehicles.change_vehicle",
     "restore": "vehicles.change_vehicle",
+    "tags": "vehicles.change_vehicle",
 }
 
 
@@ -309,6 +311,20 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
             audit.record(request, Action.TEST_CONNECTION, vehicle.pk, vin=vehicle.vin)
             wake_probes()
         return Response(self.get_serializer(self.get_object()).data, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        summary="Add and remove tags of many vehicles",
+        request=TagsSerializer,
+        responses={200: TagsSerializer},
+    )
+    @action(detail=False, methods=["post"], pagination_class=None, filterset_class=None)
+    @transaction.atomic
+    def tags(self, request: Request) -> Response:
+        """Give tags to vehicles, and take others from them. Their other tags stay."""
+        serializer = TagsSerializer(data=request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        serializer.save()
+        return Response(serializer.data)
 
     def _locked(self) -> Vehicle:
         """Return the vehicle; nobody else changes it until the transaction ends."""

@@ -38,6 +38,7 @@ export const addVehicle = (vehicle) => post("vehicles/", vehicle);
 export const changeVehicle = (id, changes) => request("PATCH", `${ROOT}vehicles/${encodeURIComponent(id)}/`, changes);
 export const retireVehicle = (id) => post(`vehicles/${encodeURIComponent(id)}/retire/`);
 export const restoreVehicle = (id) => post(`vehicles/${encodeURIComponent(id)}/restore/`);
+export const changeTags = (change) => post("vehicles/tags/", change);
 export const testConnection = (id) => post(`vehicles/${encodeURIComponent(id)}/probe/`);
 export const takeLock = (id, seconds, takeOver = false) =>
   post(`vehicles/${encodeURIComponent(id)}/lock/`, { expires_in_seconds: seconds, take_over: takeOver });

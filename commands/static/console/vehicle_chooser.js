@@ -15,6 +15,7 @@ export class VehicleChooser {
   #root;
   #search;
   #connection;
+  #tag;
   #isMultiple;
   #onFilter;
   #selection;
@@ -23,7 +24,8 @@ export class VehicleChooser {
   #showing = null; // until the list has it
 
   /**
-   * root      holds [data-search], [data-list] and [data-error], and may hold [data-connection] and [data-select-all]
+   * root      holds [data-search], [data-list] and [data-error], and may hold [data-connection],
+   *           [data-tag] and [data-select-all]
    * onChange  called with the chosen vehicles whenever these or their state may have changed, and the number of rows
    * onFilter  called when the filter has changed
    */
@@ -31,6 +33,7 @@ export class VehicleChooser {
     this.#root = root;
     this.#search = root.querySelector("[data-search]");
     this.#connection = root.querySelector("[data-connection]");
+    this.#tag = root.querySelector("[data-tag]");
     this.#isMultiple = isMultiple;
     this.#onFilter = onFilter;
     this.#selection = new RowSelection({
@@ -61,7 +64,11 @@ export class VehicleChooser {
   }
 
   filter() {
-    return { search: this.#search.value.trim(), connection_status: this.#connection?.value };
+    return {
+      search: this.#search.value.trim(),
+      connection_status: this.#connection?.value,
+      tag: this.#tag?.value.trim(),
+    };
   }
 
   choose(ids, isChosen = true) {
@@ -136,19 +143,25 @@ export class VehicleChooser {
   }
 
   #listen() {
-    this.#search.addEventListener("input", () => {
-      clearTimeout(this.#typing);
-      this.#typing = setTimeout(() => this.#filtered(), TYPING_PAUSE_MS);
-    });
-    // The list follows the typing, so Enter has nothing to do; it must not submit the form.
+    for (const input of [this.#search, this.#tag]) if (input) this.#follow(input);
     this.#search.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) event.preventDefault();
       if (event.key === "Tab" && !event.shiftKey && (this.#typing || this.#showing)) this.#leaveSearch(event);
     });
     this.#connection?.addEventListener("change", () => this.#filtered());
     this.#root.querySelector("[data-rows]").addEventListener("change", ({ target }) => {
       this.showError("");
       target.closest("li").scrollIntoView({ block: "nearest" }); // a note about the vehicle may have moved it
+    });
+  }
+
+  #follow(input) {
+    input.addEventListener("input", () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#filtered(), TYPING_PAUSE_MS);
+    });
+    // The list follows the typing, so Enter has nothing to do; it must not submit the form.
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) event.preventDefault();
     });
   }
 

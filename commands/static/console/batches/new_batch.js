@@ -17,9 +17,11 @@ const button = form.querySelector("[type=submit]");
 const link = new URLSearchParams(location.search);
 let isBusy = false;
 
-const { mode, search, connection_status: connection } = form.elements;
-if (!link.has("vehicle") && (link.has("search") || link.has("connection_status"))) mode.value = "filter";
+const { mode, search, connection_status: connection, tag } = form.elements;
+if (!link.has("vehicle") && ["search", "connection_status", "tag"].some((name) => link.has(name)))
+  mode.value = "filter";
 search.value = link.get("search") ?? "";
+tag.value = link.get("tag") ?? "";
 selectValue(connection, link.get("connection_status") ?? ""); // the API refuses an unknown value
 
 const selection = new VehicleSelection({ root: byId("choice"), form });

@@ -21,12 +21,13 @@ const fields = new CommandFields({
       ? ""
       : "only a fleet admin may send it to many vehicles",
 });
-const { search, connection_status: connection, time_zone: zone } = form.elements;
+const { search, connection_status: connection, tag, time_zone: zone } = form.elements;
 const link = new URLSearchParams(location.search);
 let plan = null; // what the dialog asks about
 let isBusy = false;
 
 search.value = link.get("search") ?? "";
+tag.value = link.get("tag") ?? "";
 selectValue(connection, link.get("connection_status") ?? "");
 zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
@@ -44,6 +45,7 @@ function read() {
       [
         ["search", search.value.trim()],
         ["connection_status", connection.value],
+        ["tag", tag.value.trim()],
       ].filter(([, value]) => value),
     ),
     waves: data

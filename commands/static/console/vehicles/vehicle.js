@@ -10,6 +10,7 @@ import { showLastCommands } from "./last_commands.js";
 import { LockPanel } from "./lock_panel.js";
 import { Retirement } from "./retirement.js";
 import { offerScan, showReport } from "./scan.js";
+import { TagPanel } from "./tags.js";
 import { Timeline } from "./timeline.js";
 
 const REFRESH_MS = 3000;
@@ -19,6 +20,7 @@ const id = byId("vehicle").dataset.vehicle;
 const timeline = new Timeline();
 const connection = new ConnectionTest(id, () => poll.now());
 const retirement = new Retirement(id, () => poll.now());
+const tags = new TagPanel(id, () => poll.now());
 const lock = new LockPanel(id, () => poll.now());
 let codesAt; // when the shown trouble codes were last read or cleared
 let shownCodes = null; // as text
@@ -32,6 +34,7 @@ async function refresh() {
     showFacts(vehicle);
     retirement.show(vehicle);
     connection.show(vehicle);
+    tags.show(vehicle);
     lock.show(vehicle);
     showLastCommands(commands);
     if (vehicle.trouble_codes_at !== codesAt) await refreshCodes(vehicle.trouble_codes_at);

@@ -8,11 +8,13 @@ import { PagedList } from "../paged_list.js";
 import { RowSelection } from "../row_selection.js";
 import { viewer } from "../site.js";
 import { connectionBadge, modelName, vehicleLink } from "../vehicle.js";
+import { TagDialog } from "./tag_dialog.js";
+import { tagList } from "./tags.js";
 
 const REFRESH_MS = 3000;
 const MAX_IN_ADDRESS = 50;
 
-const selection = viewer.canSubmit
+const selection = byId("choose-all")
   ? new RowSelection({ rows: byId("vehicles"), selectAll: byId("choose-all"), onChange: showSelection })
   : null;
 const list = new PagedList({
@@ -23,6 +25,7 @@ const list = new PagedList({
   refreshMs: REFRESH_MS,
   onResults: () => selection?.update(),
 });
+const tagging = new TagDialog(() => list.refresh());
 const filters = new FilterForm(byId("filters"), find);
 
 function find(query) {
@@ -34,7 +37,7 @@ function find(query) {
 
 function fillRow(node, vehicle) {
   const [model, connection, seen, waiting] = node.querySelectorAll("[data-live]");
-  update(model, modelName(vehicle));
+  update(model, modelName(vehicle), tagList(vehicle.tags));
   update(connection, connectionBadge(vehicle));
   update(seen, vehicle.last_seen_at ? time(vehicle.last_seen_at) : "never");
   update(waiting, waitingCount(vehicle));
@@ -73,13 +76,19 @@ function newCommandLink({ vehicle_id: id, vin }) {
 
 function showSelection(ids, shownCount) {
   byId("choose-all-label").textContent = `Choose all ${shownCount} on this page`;
+  tagging.update(ids);
+  byId("clear-choice").hidden = !ids.length;
+  byId("chosen").textContent = `${ids.length} chosen`;
+  if (viewer.canSubmit) offerCommand(ids);
+}
+
+function offerCommand(ids) {
   const isTooMany = ids.length > MAX_IN_ADDRESS;
-  byId("chosen").textContent = isTooMany
-    ? `${ids.length} chosen. At most ${MAX_IN_ADDRESS}: for more, send to all that match a filter.`
-    : `${ids.length} chosen`;
+  if (isTooMany)
+    byId("chosen").textContent =
+      `${ids.length} chosen. At most ${MAX_IN_ADDRESS} for a command: for more, send to all that match a filter.`;
   byId("to-chosen").textContent = ids.length ? `Command to the chosen (${ids.length})` : "Command to the chosen";
   byId("to-chosen").disabled = isTooMany || !ids.length;
-  byId("clear-choice").hidden = !ids.length;
 }
 
 function sendToSelection() {
