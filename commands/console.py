@@ -5,6 +5,7 @@ A page about one row is a 404 if the row does not exist, or if the user may not 
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -16,6 +17,7 @@ from commands.campaigns.windows import DAYS
 from commands.catalogue import COMMAND_TYPES
 from commands.models import Batch, Campaign, CampaignState, Command, Status
 from commands.search import uuid_of
+from vehicles.descriptions.models import Description
 from vehicles.models import Vehicle
 
 
@@ -66,6 +68,23 @@ class NewVehiclePage(PermissionRequiredMixin, Page):
 class EditVehiclePage(VehiclePage):
     template_name = "console/vehicle_form.html"
     permission_required = ["vehicles.view_vehicle", "vehicles.change_vehicle"]
+
+
+class DescriptionsPage(PermissionRequiredMixin, Page):
+    template_name = "console/descriptions.html"
+    permission_required = "vehicles.view_vehicle"
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs, max_megabytes=settings.DESCRIPTION_MAX_MB)
+
+
+class DescriptionPage(PermissionRequiredMixin, PageAbout):
+    template_name = "console/description.html"
+    permission_required = "vehicles.view_vehicle"
+
+    def rows(self) -> QuerySet[Any]:
+        descriptions: QuerySet[Any] = Description.objects.all()
+        return descriptions
 
 
 class CommandsPage(Page):

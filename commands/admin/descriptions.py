@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
@@ -29,12 +30,13 @@ class UploadForm(forms.ModelForm):
 
 @admin.register(Description)
 class DescriptionAdmin(admin.ModelAdmin):
-    """Descriptions. The API deletes those that no ECU names."""
+    """Descriptions; those that no ECU names can be deleted."""
 
     list_display = ["file_name", "state", "dtc_count", "did_count", "routine_count", "created_at"]
     readonly_fields = [
         "description_id",
         "file_name",
+        "revision",
         "state",
         "reason",
         "layers",
@@ -62,7 +64,24 @@ class DescriptionAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        is_used = obj is not None and obj.ecus.exists()
+        return not is_used and super().has_delete_permission(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Description) -> None:
+        pk, name = obj.pk, obj.file_name
+        storage.delete(obj)
+        audit.record(request, Action.DELETE_DESCRIPTION, pk, file_name=name)
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Delete it; an ECU may have come to name it since the page was shown."""
+        try:
+            return super().delete_view(request, *args, **kwargs)
+        except storage.InUse as error:
+            raise PermissionDenied("An ECU names it now.") from error
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the description alone: its entries may be a million."""
+        return [str(each) for each in objs], {}, set(), []
 
     def save_model(self, request: HttpRequest, obj: Description, form: Any, change: bool) -> None:
         file = form.cleaned_data["file"]

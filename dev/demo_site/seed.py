@@ -24,6 +24,9 @@ from commands.management.commands.demo_data import VEHICLES as DEMO
 from commands.models import Batch, Campaign, Command
 from vehicles.connectors.base import Exchange, Response, VehicleError
 from vehicles.connectors.mock import MockConnector
+from vehicles.connectors.mock.car import ECU_NAMES
+from vehicles.descriptions import storage
+from vehicles.descriptions.models import Description
 from vehicles.models import ConnectionStatus, Vehicle
 
 MODELS = [
@@ -64,6 +67,21 @@ HOSTILE_RESPONSES: list[dict[str, Any]] = [
     {},
 ]
 
+ENTRIES = [
+    ("dtc", 0x042000, "Catalyst system efficiency below threshold"),
+    ("data", 0xD001, "Engine oil temperature"),
+    ("data", 0xD002, "Engine oil pressure"),
+    ("data", 0xD003, "Engine oil level"),
+    ("data", 0xD004, "Coolant temperature"),
+    ("data", 0xF189, "Version of the application software"),
+    ("routine", 0x0203, "Self-test of the injectors"),
+]
+LEFT_OUT = [
+    ("Scalings of the kind RAT-FUNC are not read.", ["LambdaRead.value", "TorqueRead.value"]),
+    ("It reads several identifiers at once.", ["ReadAll"]),
+    (HOSTILE, [HOSTILE]),
+]
+
 connector = MockConnector(seed=1)
 
 
@@ -92,6 +110,8 @@ def seed() -> dict[str, Any]:
         "scanned_vehicle": connected[-1].pk,
         "scan_before": before.pk,
         "scan": after.pk,
+        "description": make_description(connected[-2]).pk,
+        "described_vehicle": connected[-2].pk,
         "vehicle": make_timeline(Vehicle.objects.get(vin=DEMO[0][0])),
         "offline_vehicle": offline.pk,
         "pending": submit(offline).pk,
@@ -113,6 +133,23 @@ def make_fleet() -> None:
         Vehicle.objects.create(vin=f"WVWZZZ1KZ6W{n:06}", **about)
     Vehicle.objects.create(vin="HACKED00000000001", make=HOSTILE, model=HOSTILE)
     Vehicle.objects.create(vin="NAMELESS000000001", connector_settings={"online": False})
+
+
+def make_description(vehicle: Vehicle) -> Description:
+    """Give the ECUs of a vehicle a description, as the import of a file would make it."""
+    description = storage.add("engine-control.pdx", [b""])
+    storage.take(description, timedelta(minutes=1))
+    layers = [
+        {"name": "ENGINE", "base": None, "patterns": []},
+        {"name": "ENGINE_V2", "base": 0, "patterns": []},
+    ]
+    left_out = [{"name": name, "reason": reason} for reason, names in LEFT_OUT for name in names]
+    report = {"revision": "4.2", "layers": layers, "left_out": left_out}
+    entries = ([0, kind, number, name, {}] for kind, number, name in ENTRIES)
+    storage.store(description, report, entries)
+    for address, name in ECU_NAMES.items():
+        vehicle.ecus.create(address=address, name=name, description=description)
+    return description
 
 
 def make_campaign() -> Campaign:

@@ -35,6 +35,7 @@ class Description(models.Model):
     size = models.PositiveBigIntegerField(default=0)  # bytes
     state = models.CharField(max_length=9, choices=State, default=State.IMPORTING)
     reason = models.TextField(blank=True)  # why it was refused
+    revision = models.CharField(max_length=MAX_NAME, blank=True)  # as the file calls itself
     layers = models.JSONField(default=list)  # short names
     dtc_count = models.PositiveIntegerField(default=0)
     did_count = models.PositiveIntegerField(default=0)

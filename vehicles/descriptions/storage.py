@@ -134,6 +134,7 @@ def store(description: Description, report: dict[str, Any], entries: Iterable[li
         Entry.objects.bulk_create(some)
     description.parts.all().delete()
     Description.objects.filter(pk=description.pk).update(
+        revision=report["revision"],
         layers=[layer.name for layer in layers],
         left_out=report["left_out"],
         **_counts(description),

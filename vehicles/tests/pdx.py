@@ -19,7 +19,9 @@ def document(base: str, variants: str = "") -> str:
     """Return an ODX document with one base variant, ENGINE, and ECU variants."""
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <ODX MODEL-VERSION="2.2.0"><DIAG-LAYER-CONTAINER ID="engine">
-<SHORT-NAME>engine</SHORT-NAME>
+<SHORT-NAME>engine</SHORT-NAME><ADMIN-DATA><DOC-REVISIONS><DOC-REVISION>
+<REVISION-LABEL>4.2</REVISION-LABEL><DATE>2026-01-31T12:00:00</DATE></DOC-REVISION></DOC-REVISIONS>
+</ADMIN-DATA>
 <BASE-VARIANTS><BASE-VARIANT ID="base"><SHORT-NAME>ENGINE</SHORT-NAME>{base}
 </BASE-VARIANT></BASE-VARIANTS>{variants}</DIAG-LAYER-CONTAINER></ODX>"""
 

@@ -33,6 +33,7 @@ def entries(description: Description, layer: str) -> dict[tuple[str, int], str]:
 def test_a_file_is_imported_with_its_layers_codes_identifiers_and_routines() -> None:
     description = imported(pdx.pdx())
     assert (description.state, description.reason) == (State.READY, "")
+    assert description.revision == "4.2"
     assert description.layers == ["ENGINE", "ENGINE_V2"]
     counts = (description.dtc_count, description.did_count, description.routine_count)
     assert counts == (2, 12, 1)
@@ -141,6 +142,10 @@ def test_an_upload_is_accepted_imported_and_deleted_unless_it_is_used(client: Cl
     right = patch(description=number, variant="ENGINE_V2")
     assert right.status_code == 200, right.content
     assert right.json()["ecus"][0]["description"] == number
+    told = client.get(address, headers=headers).json()
+    assert (told["ecu_count"], told["vehicle_count"]) == (1, 1)
+    using = {"vehicle_id": str(vehicle.pk), "vin": vehicle.vin, "ecus": ["0x10"]}
+    assert told["vehicles"] == [using]
     assert client.delete(address, headers=headers).status_code == 409
     assert patch().status_code == 200
     assert client.delete(address, headers=headers).status_code == 204
@@ -200,3 +205,17 @@ def test_the_admin_takes_a_file_and_shows_the_report_of_its_import() -> None:
     page = client.get(f"/admin/vehicles/description/{description.pk}/change/").content.decode()
     assert "ENGINE_V2" in page
     assert AuditEntry.objects.filter(action=Action.ADD_DESCRIPTION).count() == 1
+
+
+def test_the_admin_deletes_a_description_that_no_ecu_names() -> None:
+    client = browser(make_user("admin", is_staff=True, is_superuser=True))
+    description = imported(pdx.pdx())
+    address = f"/admin/vehicles/description/{description.pk}/delete/"
+    ecu = make_vehicle().ecus.create(address="0x10", description=description)
+    assert client.post(address, {"post": "yes"}).status_code == 403
+    ecu.delete()
+    assert description.file_name in client.get(address).content.decode()
+    assert client.post(address, {"post": "yes"}).status_code == 302
+    assert not Description.objects.exists()
+    assert not Entry.objects.exists()
+    assert AuditEntry.objects.filter(action=Action.DELETE_DESCRIPTION).count() == 1

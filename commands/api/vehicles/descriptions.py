@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.db import transaction
-from drf_spectacular.utils import extend_schema, extend_schema_view
+from django.db.models import Count, Prefetch
+from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.parsers import MultiPartParser
@@ -20,7 +21,9 @@ from commands.models import Action
 from vehicles.api import MayViewVehicles
 from vehicles.descriptions import storage
 from vehicles.descriptions.models import Description, State
+from vehicles.models import Vehicle
 
+MAX_VEHICLES = 50
 NEEDS = {"create": "vehicles.add_description", "destroy": "vehicles.delete_description"}
 
 
@@ -44,7 +47,20 @@ class LeftOutSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
+class UserSerializer(serializers.Serializer[Any]):
+    """A vehicle with ECUs that are read by a description."""
+
+    vehicle_id = serializers.UUIDField(source="pk")
+    vin = serializers.CharField()
+    ecus = serializers.SerializerMethodField(help_text="Addresses.")
+
+    def get_ecus(self, vehicle: Vehicle) -> list[str]:
+        return [ecu.address for ecu in vehicle.ecus.all()]
+
+
 class DescriptionSerializer(serializers.ModelSerializer[Description]):
+    ecu_count = serializers.IntegerField(read_only=True, help_text="ECUs that name it.")
+    vehicle_count = serializers.IntegerField(read_only=True, help_text="Vehicles of these ECUs.")
     state = serializers.ChoiceField(State.choices)
     layers = serializers.ListField(
         child=serializers.CharField(), help_text="Short names of base variants and ECU variants."
@@ -58,10 +74,13 @@ class DescriptionSerializer(serializers.ModelSerializer[Description]):
             "size",
             "state",
             "reason",
+            "revision",
             "layers",
             "dtc_count",
             "did_count",
             "routine_count",
+            "ecu_count",
+            "vehicle_count",
             "created_at",
         ]
         read_only_fields = fields
@@ -70,9 +89,17 @@ class DescriptionSerializer(serializers.ModelSerializer[Description]):
 class ImportReportSerializer(DescriptionSerializer):
     left_out = LeftOutSerializer(many=True, help_text="Elements of the file that are not used.")
 
+    vehicles = serializers.SerializerMethodField(help_text=f"The first {MAX_VEHICLES}.")
+
     class Meta(DescriptionSerializer.Meta):
-        fields = [*DescriptionSerializer.Meta.fields, "left_out"]
+        fields = [*DescriptionSerializer.Meta.fields, "left_out", "vehicles"]
         read_only_fields = fields
+
+    @extend_schema_field(UserSerializer(many=True))
+    def get_vehicles(self, description: Description) -> Any:
+        own = Prefetch("ecus", description.ecus.all())
+        found = Vehicle.objects.filter(ecus__description=description).distinct()
+        return UserSerializer(found.prefetch_related(own)[:MAX_VEHICLES], many=True).data
 
 
 class UploadSerializer(serializers.Serializer[Any]):
@@ -98,7 +125,9 @@ class DescriptionViewSet(
 ):
     """ODX files by which trouble codes, identifiers and routines get names and values."""
 
-    queryset = Description.objects.all()
+    queryset = Description.objects.annotate(
+        ecu_count=Count("ecus"), vehicle_count=Count("ecus__vehicle", distinct=True)
+    )
     serializer_class = ImportReportSerializer
     parser_classes = [MultiPartParser]
     lookup_field = "description_id"
@@ -126,8 +155,8 @@ class DescriptionViewSet(
             description = storage.add(file.name, file.chunks())
             name = description.file_name
             audit.record(request, Action.ADD_DESCRIPTION, description.pk, file_name=name)
-        description.refresh_from_db()
-        return Response(self.get_serializer(description).data, status.HTTP_202_ACCEPTED)
+        added = self.get_queryset().get(pk=description.pk)
+        return Response(self.get_serializer(added).data, status.HTTP_202_ACCEPTED)
 
     @transaction.atomic
     def perform_destroy(self, description: Description) -> None:

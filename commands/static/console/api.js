@@ -44,7 +44,9 @@ export const takeLock = (id, seconds, takeOver = false) =>
   post(`vehicles/${encodeURIComponent(id)}/lock/`, { expires_in_seconds: seconds, take_over: takeOver });
 export const releaseLock = (id) => request("DELETE", `${ROOT}vehicles/${encodeURIComponent(id)}/lock/`);
 export const listNames = (id, filters) => get(`vehicles/${encodeURIComponent(id)}/names/`, filters);
-export const listDescriptions = () => get("descriptions/", [["page_size", "100"]]);
+export const listDescriptions = (filters = { page_size: "100" }) => get("descriptions/", filters);
+export const getDescription = (id) => get(`descriptions/${encodeURIComponent(id)}/`);
+export const deleteDescription = (id) => request("DELETE", `${ROOT}descriptions/${encodeURIComponent(id)}/`);
 export const listConnectors = () => get("connectors/");
 export const listCommandTypes = () => get("command-types/");
 export const listCommands = (filters) => get("commands/", filters);
@@ -73,6 +75,27 @@ export const cancelBatch = (id) => post(`batches/${encodeURIComponent(id)}/cance
 /** Submit a command. Repeated with the same `key` it does not run twice: `is_replayed` then tells that it had arrived. */
 export const submitCommand = (command, key) => post("commands/", command, { "Idempotency-Key": key });
 export const submitBatch = (batch, key) => post("batches/", batch, { "Idempotency-Key": key });
+
+/** Upload a file with `onProgress(share)`, which fetch cannot tell. It may take as long as it gets on. */
+export function uploadDescription(file, onProgress) {
+  const upload = new XMLHttpRequest();
+  const body = new FormData();
+  body.append("file", file);
+  return new Promise((resolve, reject) => {
+    upload.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded / total));
+    upload.addEventListener("error", () => reject(unreachable()));
+    upload.addEventListener("load", () => {
+      const { status, response } = upload;
+      if (status === 202 && response) return resolve(response);
+      return reject(announced(failure({ status, redirected: false }, response)));
+    });
+    upload.open("POST", `${ROOT}descriptions/`);
+    upload.responseType = "json";
+    upload.setRequestHeader("Accept", "application/json");
+    upload.setRequestHeader("X-CSRFToken", csrfToken());
+    upload.send(body);
+  });
+}
 
 const newKey = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), String).join("-");
 

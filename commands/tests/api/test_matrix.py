@@ -38,6 +38,8 @@ GET  vehicles/                               302   302   200   200   200   200
 GET  vehicles/{pk}/                          302   302   200   200   200   200
 GET  vehicles/new/                           302   302   403   403   403   200
 GET  vehicles/{pk}/edit/                     302   302   403   403   403   200
+GET  descriptions/                           302   302   200   200   200   200
+GET  descriptions/{pk}/                      302   302   200   200   200   200
 GET  commands/                               302   302   200   200   200   200
 GET  commands/new/                           302   302   200   200   200   200
 GET  commands/{pk}/                          302   302   404   200   200   200
@@ -262,8 +264,8 @@ GET  admin/vehicles/description/add/             302   302   403   403   403   2
 POST admin/vehicles/description/add/             302   302   403   403   403   200
 GET  admin/vehicles/description/{id}/history/    302   302   200   200   200   200
 POST admin/vehicles/description/{id}/history/    302   302   200   200   200   200
-GET  admin/vehicles/description/{id}/delete/     302   302   403   403   403   403
-POST admin/vehicles/description/{id}/delete/     302   302   403   403   403   403
+GET  admin/vehicles/description/{id}/delete/     302   302   403   403   403   200
+POST admin/vehicles/description/{id}/delete/     302   302   403   403   403   200
 GET  admin/vehicles/description/{id}/change/     302   302   200   200   200   200
 POST admin/vehicles/description/{id}/change/     302   302   403   403   403   403
 GET  admin/vehicles/vehicle/                 302   302   200   200   200   200
@@ -440,6 +442,7 @@ def address_of(route: str, command: Command) -> str:
         "batches": command.batch_id,
         "campaigns": campaign_of(command).pk,
         "commands": command.pk,
+        "descriptions": description.pk,
         "vehicles": command.vehicle_id,
     }
     execution = command

@@ -13,13 +13,14 @@ from odxtools.odxlink import DocType, OdxDocFragment
 from packaging.version import Version
 
 from vehicles.descriptions.odx.archive import Document, documents
-from vehicles.descriptions.odx.layers import Entries, Reader
+from vehicles.descriptions.odx.layers import MAX_NAME, Entries, Reader
 from vehicles.descriptions.odx.leniency import drop_dangling, drop_unreadable
 from vehicles.descriptions.odx.patterns import PatternReader
 from vehicles.descriptions.odx.refusal import LeftOut, Refused, clean
 
 MAX_LAYERS = 2_000
 MAX_ENTRIES = 1_000_000
+REVISIONS = "DIAG-LAYER-CONTAINER/ADMIN-DATA/DOC-REVISIONS/DOC-REVISION"
 
 Variant = BaseVariant | EcuVariant
 
@@ -27,7 +28,9 @@ Variant = BaseVariant | EcuVariant
 def read(content: bytes) -> Iterator[Any]:
     """Yield the report, then `[layer, kind, number, name, coding]` for each entry."""
     left_out = LeftOut()
-    database = _database(documents(content, left_out), left_out)
+    found_documents = documents(content, left_out)
+    revision = _revision(found_documents)
+    database = _database(found_documents, left_out)
     layers = _layers(database)
     reader = Reader(left_out)
     found = [reader.entries_of(layer) for layer in layers]
@@ -43,10 +46,20 @@ def read(content: bytes) -> Iterator[Any]:
         }
         for layer in layers
     ]
-    yield {"layers": about, "left_out": left_out.report()}
+    yield {"revision": revision, "layers": about, "left_out": left_out.report()}
     for place, entries in enumerate(own):
         for (kind, number), (name, coding) in entries.items():
             yield [place, kind, number, name, coding]
+
+
+def _revision(found: list[Document]) -> str:
+    """Return the latest revision of each container, as they name them."""
+    labels = {
+        clean(revisions[-1].findtext("REVISION-LABEL") or "")
+        for document in found
+        if (revisions := document.root.findall(REVISIONS))
+    }
+    return clean(", ".join(sorted(labels - {""})), MAX_NAME)
 
 
 def _own_entries(layers: list[Variant], found: list[Entries], place: int) -> Entries:
