@@ -9,11 +9,13 @@ from commands.api.commands.views import CommandViewSet
 from commands.api.dashboard import DashboardView
 from commands.api.errors import no_such_address
 from commands.api.exchanges import ExchangesView, TranscriptView
+from commands.api.saved_views import SavedViewViewSet
 from commands.api.service_accounts import ServiceAccountViewSet
 from commands.api.stream_tickets import StreamTicketsView
 from commands.api.vehicles.descriptions import DescriptionViewSet
 from commands.api.vehicles.locks import LockView
 from commands.api.vehicles.names import NamesView
+from commands.api.vehicles.notes import NoteViewSet
 from commands.api.vehicles.reports import ReportView
 from commands.api.vehicles.views import ConnectorsView, VehiclesWithCommands
 from commands.api.webhooks.views import WebhookViewSet
@@ -25,6 +27,7 @@ router.register("batches", BatchViewSet, basename="batch")
 router.register("campaigns", CampaignViewSet, basename="campaign")
 router.register("service-accounts", ServiceAccountViewSet)
 router.register("descriptions", DescriptionViewSet)
+router.register("views", SavedViewViewSet)
 router.register("webhooks", WebhookViewSet)
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -43,6 +46,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("vehicles/<uuid:vehicle_id>/names/", NamesView.as_view(), name="names"),
     path("vehicles/<uuid:vehicle_id>/lock/", LockView.as_view(), name="lock"),
     path("vehicles/<uuid:vehicle_id>/report/", ReportView.as_view(), name="report"),
+    path(
+        "vehicles/<uuid:vehicle_id>/notes/",
+        NoteViewSet.as_view({"get": "list", "post": "create"}),
+        name="notes",
+    ),
+    path(
+        "vehicles/<uuid:vehicle_id>/notes/<uuid:note_id>/",
+        NoteViewSet.as_view({"delete": "destroy"}),
+        name="note",
+    ),
     path("commands/<uuid:command_id>/exchanges/", ExchangesView.as_view(), name="exchanges"),
     path("commands/<uuid:command_id>/transcript/", TranscriptView.as_view(), name="transcript"),
     path("", include(router.urls)),

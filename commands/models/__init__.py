@@ -25,7 +25,9 @@ from commands.models.event import Event, EventQuerySet, Kind
 from commands.models.exchange import Exchange
 from commands.models.idempotency import IdempotencyKey
 from commands.models.lock import VehicleLock
+from commands.models.note import Note
 from commands.models.removed_execution import RemovedExecution
+from commands.models.saved_view import SavedView, ViewPage
 from commands.models.status import OPEN, TERMINAL, ErrorCode, Priority, Status
 from commands.models.webhook import (
     DeliveryState,
@@ -62,14 +64,17 @@ __all__ = [
     "IdempotencyKey",
     "Kind",
     "LogInCount",
+    "Note",
     "Priority",
     "RemovedExecution",
+    "SavedView",
     "ServiceAccount",
     "Status",
     "StopReason",
     "StreamTicket",
     "TokenFamily",
     "VehicleLock",
+    "ViewPage",
     "Webhook",
     "WebhookDelivery",
     "WebhookEvent",

@@ -30,6 +30,8 @@ class Action(models.TextChoices):
     PAUSE = "pause"
     RESUME = "resume"
     BEGIN_WAVE = "begin_wave", "Begin wave"
+    ADD_NOTE = "add_note", "Add note"
+    DELETE_NOTE = "delete_note", "Delete note"
     END_CAMPAIGN = "end_campaign", "End campaign"
     ADD_WEBHOOK = "add_webhook", "Add webhook"
     CHANGE_WEBHOOK = "change_webhook", "Change webhook"

@@ -32,6 +32,7 @@ from commands.models import (
     CampaignVehicle,
     Command,
     CommandQuerySet,
+    Note,
     Status,
 )
 from commands.notifications import wake_probes
@@ -115,9 +116,15 @@ class OneVehicleSerializer(VehicleWithCommandsSerializer):
     )
 
     lock = serializers.SerializerMethodField(help_text="null: nobody holds it.")
+    note_count = serializers.IntegerField(read_only=True)
 
     class Meta(VehicleWithCommandsSerializer.Meta):
-        fields = [*VehicleWithCommandsSerializer.Meta.fields, "trouble_codes_at", "lock"]
+        fields = [
+            *VehicleWithCommandsSerializer.Meta.fields,
+            "trouble_codes_at",
+            "lock",
+            "note_count",
+        ]
 
     @extend_schema_field(LockSerializer(allow_null=True))
     def get_lock(self, vehicle: Vehicle) -> Any:
@@ -343,7 +350,11 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
         if self.action != "retrieve":
             return vehicles
         evidence = trouble_codes.evidence(vehicle=OuterRef("pk")).values("completed_at")[:1]
-        return vehicles.annotate(trouble_codes_at=Subquery(evidence))
+        notes = Note.objects.filter(vehicle=OuterRef("pk")).values("vehicle")
+        return vehicles.annotate(
+            trouble_codes_at=Subquery(evidence),
+            note_count=Coalesce(Subquery(notes.values(count=Count("*"))), 0),
+        )
 
     @extend_schema(summary="The trouble codes of a vehicle", responses=TroubleCodesSerializer)
     @action(detail=True, url_path="trouble-codes", pagination_class=None, filterset_class=None)

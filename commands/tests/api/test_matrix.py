@@ -19,7 +19,17 @@ from commands import batches, lifecycle
 from commands.accounts import service_accounts
 from commands.campaigns import plan
 from commands.database.threads import in_thread
-from commands.models import Action, AuditEntry, Batch, Campaign, Command, ServiceAccount, Webhook
+from commands.models import (
+    Action,
+    AuditEntry,
+    Batch,
+    Campaign,
+    Command,
+    Note,
+    SavedView,
+    ServiceAccount,
+    Webhook,
+)
 from conftest import WAIT_SECONDS, ReadDTC, browser, make_user, make_vehicle, submit, token_of
 from sovd.asgi import application, websocket_urlpatterns
 from vehicles.descriptions import storage
@@ -118,6 +128,12 @@ POST api/v1/vehicles/{vehicle_id}/retire/    401   401   403   403   403   409
 GET  api/v1/vehicles/{vehicle_id}/lock/      401   401   404   404   404   404
 POST api/v1/vehicles/{vehicle_id}/lock/      401   401   400   400   403   400
 DELETE api/v1/vehicles/{vehicle_id}/lock/    401   401   404   404   403   404
+GET  api/v1/vehicles/{vehicle_id}/notes/     401   401   200   200   200   200
+POST api/v1/vehicles/{vehicle_id}/notes/     401   401   400   400   400   400
+DELETE api/v1/vehicles/{vehicle_id}/notes/{note_id}/ 401   401   403   403   403   403
+GET  api/v1/views/                           401   401   200   200   200   200
+POST api/v1/views/                           401   401   400   400   400   400
+DELETE api/v1/views/{view_id}/               401   401   403   403   403   403
 GET  api/v1/vehicles/{vehicle_id}/report/    401   401   400   400   400   400
 GET  api/v1/vehicles/{vehicle_id}/names/     401   401   400   400   400   400
 GET  api/v1/descriptions/                    401   401   200   200   200   200
@@ -423,6 +439,8 @@ def address_of(route: str, command: Command) -> str:
     user, _ = User.objects.get_or_create(username="somebody")
     account = ServiceAccount.objects.first() or service_accounts.create("a-program", [], user)
     description = Description.objects.first() or storage.add("a.pdx", [b"x"])
+    note, _ = Note.objects.get_or_create(vehicle_id=command.vehicle_id, author=user)
+    view, _ = SavedView.objects.get_or_create(owner=user, page="commands", is_shared=True)
     entry = AuditEntry.objects.first() or AuditEntry.objects.create(action=Action.LOG_IN)
     webhook = webhook_of(command.submitted_by)
     ids = {
@@ -452,6 +470,8 @@ def address_of(route: str, command: Command) -> str:
         execution = lifecycle.submit(*submitted)
     address = "/" + route.format(
         client_id=account.pk,
+        note_id=note.pk,
+        view_id=view.pk,
         description_id=description.pk,
         webhook_id=webhook.pk,
         command_id=command.pk,

@@ -1,0 +1,91 @@
+"""Saved views of lists: one's own, and those that are shared."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from commands.api.saved_views import MAX_VIEWS
+from commands.models import SavedView
+from conftest import api, make_user
+
+pytestmark = pytest.mark.embedded
+
+VIEWS = "/api/v1/views/"
+FAILED = {"page": "commands", "name": "Failed reads", "query": "status=failed&status=expired"}
+PILOT = {"page": "vehicles", "name": "Pilot", "query": "tag=pilot&search=honda"}
+
+
+def save(user: User, view: dict[str, Any], **more: Any) -> dict[str, Any]:
+    response = api(user).post(VIEWS, view | more)
+    assert response.status_code == 201, response.content
+    saved: dict[str, Any] = response.json()
+    return saved
+
+
+def names(user: User, query: str = "") -> list[str]:
+    return [view["name"] for view in api(user).get(f"{VIEWS}?{query}").json()["results"]]
+
+
+def test_a_view_is_its_owners_until_it_is_shared(operator: User, stranger: User) -> None:
+    own = save(operator, FAILED)
+    shared = save(operator, PILOT, is_shared=True)
+    assert own == FAILED | {name: own[name] for name in ("view_id", "created_at")} | {
+        "owner": "operator",
+        "is_shared": False,
+    }
+    assert names(operator) == ["Failed reads", "Pilot"]
+    assert names(operator, "page=commands") == ["Failed reads"]
+    assert names(stranger) == ["Pilot"]
+    client = api(stranger)
+    assert client.delete(f"{VIEWS}{own['view_id']}/").status_code == 404
+    assert client.delete(f"{VIEWS}{shared['view_id']}/").status_code == 403
+    save(stranger, FAILED)  # the same name, of another user
+    assert api(operator).delete(f"{VIEWS}{shared['view_id']}/").status_code == 204
+    assert names(stranger) == ["Failed reads"]
+
+
+def test_views_of_vehicles_are_for_users_who_may_see_them(operator: User) -> None:
+    save(operator, PILOT, is_shared=True)
+    save(operator, FAILED, is_shared=True)
+    without = make_user("without", "add_command")
+    assert names(without) == ["Failed reads"]
+    assert api(without).post(VIEWS, PILOT).status_code == 403
+
+
+def test_views_of_users_who_are_gone_are_not_offered(operator: User, stranger: User) -> None:
+    save(operator, FAILED, is_shared=True)
+    User.objects.filter(pk=operator.pk).update(is_active=False)
+    assert names(stranger) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"page": "batches"}, "page"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 61}, "name"),
+        ({"query": ""}, "query"),
+        ({"query": "tag=pilot"}, "query"),
+        ({"query": "status=broken"}, "query"),
+        ({"query": "submitted_after=yesterday"}, "query"),
+        ({"query": f"search={'x' * 2_000}"}, "query"),
+        ({"query": "&" * 1_500 + "a"}, "query"),
+        ({"is_shared": "yes"}, "is_shared"),
+        ({"owner": "viewer"}, "owner"),
+    ],
+)
+def test_another_view_is_refused(operator: User, wrong: dict[str, Any], field: str) -> None:
+    response = api(operator).post(VIEWS, FAILED | wrong)
+    assert (response.status_code, [*response.json()["fields"]]) == (400, [field])
+
+
+def test_a_name_is_used_once_on_a_page_and_views_are_limited(operator: User) -> None:
+    save(operator, FAILED)
+    save(operator, PILOT, name=FAILED["name"])
+    response = api(operator).post(VIEWS, FAILED | {"query": "status=failed"})
+    assert [*response.json()["fields"]] == ["name"]
+    rows = [SavedView(owner=operator, page="commands", name=str(n)) for n in range(MAX_VIEWS)]
+    SavedView.objects.bulk_create(rows)
+    response = api(operator).post(VIEWS, FAILED | {"name": "One more"})
+    assert (response.status_code, [*response.json()["fields"]]) == (400, ["name"])
