@@ -1,13 +1,13 @@
 """Fixtures for the tests of all apps: people, vehicles, and the public doors to the product."""
 
 import asyncio
-import gc
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from inspect import isawaitable
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -70,10 +70,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 
 @pytest.fixture(autouse=True)
-def all_export_places_are_free() -> None:
-    """A response that an earlier test did not close gives its place back with the garbage."""
-    if export._free._value < EXPORTS_AT_ONCE:
-        gc.collect()
+def all_export_places_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make new places: a response that an earlier test did not close may keep its own for long."""
+    monkeypatch.setattr(export, "_free", BoundedSemaphore(EXPORTS_AT_ONCE))
 
 
 @pytest.fixture
