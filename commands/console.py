@@ -39,11 +39,17 @@ class PageAbout(Page):
 
 class DashboardPage(Page):
     template_name = "console/dashboard.html"
+    extra_context = {"periods": {"1h": "1 hour", "24h": "24 hours", "7d": "7 days"}}
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if command_id := uuid_of(request.GET.get("command", "")):
             return redirect("command", pk=command_id)  # links of earlier versions
         return super().get(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        asked = self.request.GET.get("period")
+        chosen = asked if asked in self.extra_context["periods"] else "1h"
+        return super().get_context_data(**kwargs, period=chosen)
 
 
 class VehiclesPage(PermissionRequiredMixin, Page):

@@ -6,7 +6,7 @@ from commands.api.batches import BatchViewSet
 from commands.api.campaigns.views import CampaignViewSet
 from commands.api.command_types import CommandTypesView
 from commands.api.commands.views import CommandViewSet
-from commands.api.dashboard import DashboardView
+from commands.api.dashboard.views import DashboardView, FrequentCodesView
 from commands.api.errors import no_such_address
 from commands.api.exchanges import ExchangesView, TranscriptView
 from commands.api.saved_views import SavedViewViewSet
@@ -41,6 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("stream-tickets/", StreamTicketsView.as_view(), name="stream-tickets"),
     path("dashboard/", DashboardView.as_view(), name="api-dashboard"),
+    path("dashboard/trouble-codes/", FrequentCodesView.as_view(), name="api-frequent-codes"),
     path("connectors/", ConnectorsView.as_view(), name="connectors"),
     path("command-types/", CommandTypesView.as_view(), name="command-types"),
     path("vehicles/<uuid:vehicle_id>/names/", NamesView.as_view(), name="names"),

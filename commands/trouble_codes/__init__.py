@@ -6,7 +6,13 @@ commands behind them are named only to users who may see those.
 
 from commands.trouble_codes.comparison import COMPARED, Comparison, of_command
 from commands.trouble_codes.history import CHANGES, Change, Stored
-from commands.trouble_codes.log import codes_of_scans, evidence, is_stored, of_vehicle
+from commands.trouble_codes.log import (
+    codes_of_reads,
+    codes_of_scans,
+    evidence,
+    is_stored,
+    of_vehicle,
+)
 
 __all__ = [
     "CHANGES",
@@ -14,6 +20,7 @@ __all__ = [
     "Change",
     "Comparison",
     "Stored",
+    "codes_of_reads",
     "codes_of_scans",
     "evidence",
     "is_stored",

@@ -132,6 +132,17 @@ def codes_of_scans(scans: list[Command]) -> tuple[list[tuple[UUID, TroubleCode]]
     return [(pk, code) for pk, code in codes if _is_known(code)], are_all
 
 
+def codes_of_reads(reads: list[Command]) -> list[tuple[UUID, TroubleCode]]:
+    """Return the stored codes of completed ReadDTC commands."""
+    codes = [
+        (command_id, _code(response))
+        for command_id, responses in _code_responses(reads).items()
+        for response in responses
+        if response["type"] == "dtc"
+    ]
+    return [(pk, code) for pk, code in codes if _is_known(code)]
+
+
 def _is_known(code: TroubleCode) -> bool:
     is_code = isinstance(code.dtc_code, str) and re.match(dtc.PATTERN, code.dtc_code)
     return bool(is_code) and is_stored(code.status)

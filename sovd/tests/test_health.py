@@ -247,6 +247,7 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "descriptions/{description_id}/",
             "connectors/",
             "dashboard/",
+            "dashboard/trouble-codes/",
             "command-types/",
             "commands/",
             "commands/{command_id}/",

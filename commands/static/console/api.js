@@ -59,7 +59,8 @@ export const transcriptAddress = (id) => `${ROOT}commands/${encodeURIComponent(i
 export const reportAddress = (vehicleId, scanId) =>
   `${ROOT}vehicles/${encodeURIComponent(vehicleId)}/report/${queryOf({ after: scanId })}`;
 export const exportAddress = (format, filters) => `${ROOT}commands/export/${queryOf([["format", format], ...filters])}`;
-export const getDashboard = () => get("dashboard/");
+export const getDashboard = (period) => get("dashboard/", { period });
+export const getFrequentCodes = (period) => get("dashboard/trouble-codes/", { period });
 export const listBatches = (filters) => get("batches/", filters);
 export const previewBatch = (choice) => post("batches/preview/", choice);
 export const getBatch = (id) => get(`batches/${encodeURIComponent(id)}/`);

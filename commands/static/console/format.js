@@ -11,6 +11,7 @@ const FORMATS = {
   full: formatter({ ...DAY, year: "numeric", ...CLOCK, timeZoneName: "short" }),
   clock: formatter(CLOCK),
   minute: formatter({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+  dayAndMinute: formatter({ ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
   precise: formatter({ ...CLOCK, fractionalSecondDigits: 3 }),
 };
 const DATE = formatter({ ...DAY, year: "numeric" });
@@ -25,6 +26,7 @@ export const date = (iso) => DATE.format(new Date(iso));
 export const longDate = (iso) => LONG_DATE.format(new Date(iso));
 /** Hours and minutes. */
 export const clock = (iso) => FORMATS.minute.format(new Date(iso));
+export const dayAndClock = (iso) => FORMATS.dayAndMinute.format(new Date(iso));
 
 export const whole = (number) => NUMBER.format(number);
 export const tenths = (number) => TENTHS.format(number);

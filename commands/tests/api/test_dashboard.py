@@ -1,5 +1,6 @@
-"""Dashboard: commands in flight, and the outcomes of the last hour."""
+"""Dashboard: commands in flight, the outcomes of a period, and frequent trouble codes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,19 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import lifecycle
-from commands.api import dashboard
-from commands.api.dashboard import FAILURES, MINUTES, Outcome, first_minute, last_hour_of
+from commands.api.dashboard import period, views
+from commands.api.dashboard.period import FAILURES, PERIODS, Outcome, Outcomes, Period
 from commands.events import iso
 from commands.models import TERMINAL, Command, Status
 from commands.tests.query_plans import add_old_commands, plan_of
+from commands.tests.vehicle_responses import dtc, ecu, read, scan
 from conftest import api, browser, claim_one, make_user, make_vehicle, submit
 from vehicles.models import Vehicle
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+HOUR = PERIODS["1h"]
 
 
-def shown(user: User) -> dict[str, Any]:
-    response = api(user).get("/api/v1/dashboard/")
+def shown(user: User, query: str = "") -> dict[str, Any]:
+    response = api(user).get(f"/api/v1/dashboard/{query}")
     assert response.status_code == 200, response.content
     body: dict[str, Any] = response.json()
     return body
@@ -42,11 +45,12 @@ def make_command(user: User, vehicle: Vehicle, status: str, ago: float, took: fl
         submitted_at=at,
         expires_at=at,
         completed_at=at + timedelta(seconds=took) if status in TERMINAL else None,
+        error_code="vehicle_refused" if status == "failed" else "",
     )
     return command
 
 
-# The last hour
+# The outcomes of a period
 
 OUTCOMES = st.lists(
     st.tuples(
@@ -58,60 +62,81 @@ OUTCOMES = st.lists(
 )
 
 
-def outcome(status: str, ago: int, milliseconds: int) -> Outcome:
-    at = NOW - timedelta(seconds=ago)
+def outcome(status: str, ago: int, milliseconds: int, of: Period = HOUR) -> Outcome:
+    after = NOW - timedelta(seconds=ago) - of.since(NOW)
     took = timedelta(milliseconds=milliseconds) if status in TERMINAL else None
-    return Outcome(UUID(int=0), status, at, took)
+    return Outcome(UUID(int=0), status, "", after, took)
+
+
+def hour_of(*outcomes: Outcome) -> Outcomes:
+    return period.count(HOUR, list(outcomes), NOW)
 
 
 @given(OUTCOMES)
 def test_every_command_is_counted_once(drawn: list[tuple[str, int, int]]) -> None:
-    hour = last_hour_of([outcome(*each) for each in drawn], NOW)
+    hour = hour_of(*[outcome(*each) for each in drawn])
     statuses = [status for status, *_ in drawn]
     assert (hour.submitted, hour.ended) == (len(drawn), sum(s in TERMINAL for s in statuses))
-    assert sum(m.completed for m in hour.minutes) == statuses.count("completed") == hour.completed
-    assert sum(m.cancelled for m in hour.minutes) == statuses.count("cancelled")
-    failed = sum(m.failed for m in hour.minutes)
+    assert sum(step.completed for step in hour.steps) == statuses.count("completed")
+    assert hour.completed == statuses.count("completed")
+    assert sum(step.cancelled for step in hour.steps) == statuses.count("cancelled")
+    failed = sum(step.failed for step in hour.steps)
     assert failed == sum(status in FAILURES for status in statuses)
     decided = hour.completed + failed
     assert hour.success_rate == (round(hour.completed / decided, 4) if decided else None)
-    assert [minute.at for minute in hour.minutes] == [
+    assert [step.at for step in hour.steps] == [
         datetime(2026, 3, 1, 11, 1, tzinfo=UTC) + timedelta(minutes=n) for n in range(60)
     ]
     for status, ago, _ in drawn:
-        minute = hour.minutes[(NOW - timedelta(seconds=ago) - hour.since) // timedelta(minutes=1)]
-        assert status != "completed" or minute.completed
+        step = hour.steps[(NOW - timedelta(seconds=ago) - hour.since) // timedelta(minutes=1)]
+        assert status != "completed" or step.completed
 
 
 @given(st.lists(st.integers(0, 90_000), min_size=1))
 def test_the_95th_percentile_is_that_of_the_nearest_rank(milliseconds: list[int]) -> None:
-    hour = last_hour_of([outcome("completed", 0, took) for took in milliseconds], NOW)
-    assert hour.p95_seconds is not None
-    assert hour.median_seconds is not None
+    found = hour_of(*[outcome("completed", 0, took) for took in milliseconds]).seconds
+    assert found.p95 is not None
+    assert found.median is not None
     seconds = [took / 1000 for took in milliseconds]
-    above = sum(took > hour.p95_seconds for took in seconds)
-    not_below = sum(took >= hour.p95_seconds for took in seconds)
+    above = sum(took > found.p95 for took in seconds)
+    not_below = sum(took >= found.p95 for took in seconds)
     assert above * 20 <= len(seconds) < not_below * 20
-    assert sum(took < hour.median_seconds for took in seconds) * 2 <= len(seconds)
-    assert sum(took > hour.median_seconds for took in seconds) * 2 <= len(seconds)
+    assert sum(took < found.median for took in seconds) * 2 <= len(seconds)
+    assert sum(took > found.median for took in seconds) * 2 <= len(seconds)
 
 
 def test_durations_are_those_of_completed_commands() -> None:
-    outcomes = [outcome("completed", 0, 100), outcome("timed_out", 0, 30_000)]
-    hour = last_hour_of(outcomes, NOW)
-    assert (hour.median_seconds, hour.p95_seconds) == (0.1, 0.1)
-    assert hour.minutes[-1].median_seconds == 0.1
+    hour = hour_of(outcome("completed", 0, 100), outcome("timed_out", 0, 30_000))
+    assert (hour.seconds.median, hour.seconds.p95) == (0.1, 0.1)
+    assert (hour.steps[-1].seconds.median, hour.steps[-1].seconds.p95) == (0.1, 0.1)
 
 
-def test_a_command_from_a_clock_that_is_ahead_counts_in_the_last_minute() -> None:
-    hour = last_hour_of([outcome("completed", -90, 0)], NOW)
-    assert hour.minutes[-1].completed == 1
+def test_a_command_from_a_clock_that_is_ahead_counts_in_the_last_step() -> None:
+    assert hour_of(outcome("completed", -90, 0)).steps[-1].completed == 1
 
 
 def test_an_hour_without_commands_has_no_rates() -> None:
-    hour = last_hour_of([], NOW)
-    assert (hour.success_rate, hour.median_seconds, hour.p95_seconds) == (None, None, None)
-    assert (len(hour.minutes), hour.is_capped) == (MINUTES, False)
+    hour = hour_of()
+    assert (hour.success_rate, hour.seconds.median, hour.seconds.p95) == (None, None, None)
+    assert (len(hour.steps), hour.is_capped, hour.failures) == (60, False, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "since"),
+    [
+        ("1h", datetime(2026, 3, 1, 11, 1, tzinfo=UTC)),
+        ("24h", datetime(2026, 2, 28, 12, 30, tzinfo=UTC)),
+        ("7d", datetime(2026, 2, 22, 14, 0, tzinfo=UTC)),
+    ],
+)
+def test_a_period_begins_whole_steps_before_the_end_of_the_present_one(
+    name: str, since: datetime
+) -> None:
+    of = PERIODS[name]
+    counted = period.count(of, [outcome("completed", 0, 0, of)], NOW)
+    assert counted.since == since
+    assert counted.steps[-1].completed == 1
+    assert NOW - of.step < counted.steps[-1].at <= NOW
 
 
 # Through the API
@@ -130,8 +155,8 @@ def test_the_dashboard_has_every_figure(operator: User) -> None:
     alone = api(operator).get(f"/api/v1/commands/{failed.pk}/").json()
     del alone["commands_ahead"]
     body = shown(operator)
-    minutes = body["last_hour"].pop("minutes")
-    since = body["last_hour"].pop("since")
+    steps = body["outcomes"].pop("steps")
+    since = body["outcomes"].pop("since")
     assert body == {
         "pending": 2,
         "in_progress": 1,
@@ -142,7 +167,9 @@ def test_the_dashboard_has_every_figure(operator: User) -> None:
             "submitted_at": iso(oldest.submitted_at),
         },
         "vehicles": {"connected": 1, "total": 2},
-        "last_hour": {
+        "outcomes": {
+            "period": "1h",
+            "step_seconds": 60,
             "submitted": 6,
             "ended": 3,
             "completed": 1,
@@ -150,15 +177,16 @@ def test_the_dashboard_has_every_figure(operator: User) -> None:
             "median_seconds": 1.5,
             "p95_seconds": 1.5,
             "is_capped": False,
+            "failures": [{"error_code": "vehicle_refused", "commands": 1}],
         },
         "recent_failures": [alone | {"vin": vehicle.vin}],
     }
-    assert len(minutes) == MINUTES
-    assert minutes[0]["at"] == since
-    assert minutes[0].keys() == {"at", "completed", "failed", "cancelled", "median_seconds"}
-    counted = {name: sum(minute[name] for minute in minutes) for name in ("completed", "failed")}
+    assert len(steps) == 60
+    assert steps[0]["at"] == since
+    counted = {name: sum(step[name] for step in steps) for name in ("completed", "failed")}
     assert counted == {"completed": 1, "failed": 1}
-    assert [m["median_seconds"] for m in minutes if m["completed"]] == [1.5]
+    durations = [(step["median_seconds"], step["p95_seconds"]) for step in steps]
+    assert [each for each in durations if each != (None, None)] == [(1.5, 1.5)]
 
 
 @pytest.mark.embedded
@@ -166,7 +194,7 @@ def test_a_dashboard_without_commands_is_empty(viewer: User) -> None:
     body = shown(viewer)
     assert (body["pending"], body["in_progress"], body["oldest_pending"]) == (0, 0, None)
     assert body["vehicles"] == {"connected": 0, "total": 0}
-    assert (body["last_hour"]["success_rate"], body["recent_failures"]) == (None, [])
+    assert (body["outcomes"]["success_rate"], body["recent_failures"]) == (None, [])
 
 
 @pytest.mark.embedded
@@ -184,7 +212,7 @@ def test_a_dashboard_counts_the_commands_that_its_user_may_see(
         "stranger": (1, 0),
         "viewer": (1, 1),
     }
-    assert {who: body["last_hour"]["submitted"] for who, body in seen.items()} == {
+    assert {who: body["outcomes"]["submitted"] for who, body in seen.items()} == {
         "operator": 2,
         "stranger": 1,
         "viewer": 3,
@@ -216,14 +244,59 @@ def test_the_last_failures_are_listed_newest_first(operator: User, vehicle: Vehi
 def test_many_commands_are_counted_up_to_a_limit(
     operator: User, vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "MAX_COMMANDS", 3)
+    monkeypatch.setattr(views, "MAX_IN_FLIGHT", 3)
+    monkeypatch.setitem(PERIODS, "1h", replace(HOUR, max_commands=3))
     for ago in range(4):
         make_command(operator, vehicle, "pending", ago)
         make_command(operator, vehicle, "failed", ago)
     body = shown(operator)
-    assert (body["pending"], body["last_hour"]["submitted"]) == (3, 3)
-    assert body["last_hour"]["is_capped"]
+    assert (body["pending"], body["outcomes"]["submitted"]) == (3, 3)
+    assert body["outcomes"]["is_capped"]
     assert len(body["recent_failures"]) < 4
+
+
+@pytest.mark.embedded
+def test_a_longer_period_has_older_commands(operator: User, vehicle: Vehicle) -> None:
+    for ago in (60, 7_200, 3 * 86_400, 8 * 86_400):
+        make_command(operator, vehicle, "failed", ago)
+    found = {name: shown(operator, f"?period={name}")["outcomes"] for name in PERIODS}
+    assert {name: outcomes["submitted"] for name, outcomes in found.items()} == {
+        "1h": 1,
+        "24h": 2,
+        "7d": 3,
+    }
+    assert {name: len(outcomes["steps"]) for name, outcomes in found.items()} == {
+        "1h": 60,
+        "24h": 48,
+        "7d": 84,
+    }
+    refused = api(operator).get("/api/v1/dashboard/?period=month")
+    assert (refused.status_code, list(refused.json()["fields"])) == (400, ["period"])
+
+
+# Frequent trouble codes
+
+
+def frequent(user: User, query: str = "") -> list[tuple[str, int, int]]:
+    response = api(user).get(f"/api/v1/dashboard/trouble-codes/{query}")
+    assert response.status_code == 200, response.content
+    return [(row["dtc_code"], row["vehicles"], row["confirmed"]) for row in response.json()]
+
+
+@pytest.mark.embedded
+def test_a_frequent_code_counts_once_for_a_vehicle(
+    operator: User, stranger: User, viewer: User
+) -> None:
+    first, second = make_vehicle(1), make_vehicle(2)
+    read(operator, first, dtc("P0420", confirmed=True))
+    read(operator, first, dtc("P0420"))
+    scan(stranger, second, ecu("0x10", dtc("P0420"), dtc("U0100")))
+    assert frequent(viewer) == [("P0420", 2, 1), ("U0100", 1, 0)]
+    assert frequent(operator) == [("P0420", 1, 1)]
+    Command.objects.update(submitted_at=timezone.now() - timedelta(days=2))
+    assert frequent(viewer, "?period=24h") == []
+    assert len(frequent(viewer, "?period=7d")) == 2
+    assert api(viewer).get("/api/v1/dashboard/trouble-codes/?period=month").status_code == 400
 
 
 # What it costs
@@ -265,7 +338,3 @@ def test_the_dashboard_reads_by_indexes(operator: User, stranger: User, viewer: 
     assert "command_latest" in hour
     assert "commands_command_pkey" in failures
     assert "command_latest" in used[operator][0]
-
-
-def test_the_first_minute_begins_an_hour_before_the_end_of_the_present_one() -> None:
-    assert first_minute(NOW) == datetime(2026, 3, 1, 11, 1, tzinfo=UTC)

@@ -143,6 +143,7 @@ DELETE api/v1/descriptions/{description_id}/ 401   401   403   403   403   204
 GET  api/v1/connectors/                      401   401   200   200   200   200
 GET  api/v1/vehicles/{vehicle_id}/trouble-codes/ 401   401   200   200   200   200
 GET  api/v1/dashboard/                       401   401   200   200   200   200
+GET  api/v1/dashboard/trouble-codes/         401   401   200   200   200   200
 GET  api/v1/commands/                        401   401   200   200   200   200
 POST api/v1/commands/                        401   401   201   201   403   201
 GET  api/v1/commands/export/                 401   401   200   200   200   200

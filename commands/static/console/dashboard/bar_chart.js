@@ -1,7 +1,6 @@
-// The outcomes of the commands of each minute: completed, failed and cancelled, stacked.
+// The outcomes of the commands of each step: completed, failed and cancelled, stacked.
 
-import { clock } from "../format.js";
-import { HEIGHT, MINUTES, Plot, roundUp, STEP, showText, svg } from "./plot.js";
+import { HEIGHT, Plot, scaleFor, showText, startOf, stepWidth, svg } from "./plot.js";
 
 const SERIES = ["completed", "failed", "cancelled"];
 const MIN_SCALE = 4; // commands
@@ -10,39 +9,38 @@ const MIN_HEIGHT = 2; // so that one failure among a thousand commands is visibl
 
 export class BarChart {
   #root;
-  #stacks = Array.from({ length: MINUTES }, newStack);
+  #bars = svg("g");
   #plot;
 
   constructor(root) {
     this.#root = root;
-    const bars = svg("g", {}, ...this.#stacks.flat());
-    this.#plot = new Plot({ root: root.querySelector("[data-plot]"), drawing: bars, label: String });
+    this.#plot = new Plot({ root: root.querySelector("[data-plot]"), drawing: this.#bars, label: String });
   }
 
-  show(minutes) {
-    const max = roundUp(Math.max(...minutes.map(total)), MIN_SCALE);
-    for (const [index, minute] of minutes.entries()) drawStack(this.#stacks[index], minute, max);
-    this.#plot.show(max, minutes, describe);
-    const rows = minutes
+  show(outcomes) {
+    const { steps } = outcomes;
+    const totals = steps.map(total);
+    const max = scaleFor(totals, MIN_SCALE);
+    const width = stepWidth(outcomes);
+    this.#bars.replaceChildren(...steps.flatMap((step, index) => stack(step, index * width, width, max)));
+    const numbers = (step) => SERIES.map((name) => `${step[name]} ${name}`).join(", ");
+    this.#plot.show(max, outcomes, totals, (step) => `${startOf(step, outcomes)}: ${numbers(step)}`);
+    const rows = steps
       .filter(total)
-      .map((minute) => [clock(minute.at), ...SERIES.map((name) => String(minute[name]))]);
+      .map((step) => [startOf(step, outcomes), ...SERIES.map((name) => String(step[name]))]);
     showText(this.#root, rows);
   }
 }
 
-const total = (minute) => SERIES.reduce((sum, name) => sum + minute[name], 0);
+const total = (step) => SERIES.reduce((sum, name) => sum + step[name], 0);
 
-const newStack = (_, index) =>
-  SERIES.map((name) => svg("rect", { class: `bar ${name}`, x: index * STEP + GAP / 2, width: STEP - GAP }));
-
-function drawStack(bars, minute, max) {
+/** The bars of a step, one on the other, cut at the end of the scale. */
+function stack(step, x, width, max) {
+  const scale = HEIGHT / Math.max(max, total(step));
   let top = HEIGHT;
-  SERIES.forEach((name, index) => {
-    const height = minute[name] && Math.max(MIN_HEIGHT, (minute[name] / max) * HEIGHT);
+  return SERIES.filter((name) => step[name]).map((name) => {
+    const height = Math.max(MIN_HEIGHT, step[name] * scale);
     top -= height;
-    bars[index].setAttribute("y", top);
-    bars[index].setAttribute("height", height);
+    return svg("rect", { class: `bar ${name}`, x: x + GAP / 2, width: width - GAP, y: top, height });
   });
 }
-
-const describe = (minute) => `${clock(minute.at)}: ${SERIES.map((name) => `${minute[name]} ${name}`).join(", ")}`;

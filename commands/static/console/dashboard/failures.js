@@ -12,8 +12,8 @@ export const FAILED_QUERY = "status=failed&status=timed_out&status=expired";
 
 let rows = new Map(); // by command id
 
-export function showFailures(failures) {
-  showMessage(byId("failures-message"), failures.length ? "" : "No command failed in the last hour.");
+export function showFailures(failures, span) {
+  showMessage(byId("failures-message"), failures.length ? "" : `No command failed in the last ${span}.`);
   rows = new Map(failures.map((command) => [command.command_id, rows.get(command.command_id) ?? row(command)]));
   reconcile(byId("failures"), [...rows.values()]);
 }

@@ -9,6 +9,9 @@ import { FAILED_QUERY } from "./failures.js";
 /** Seconds as text; below one second in milliseconds, where a tenth of a second is too coarse. */
 export const seconds = (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : duration(value * 1000));
 
+/** The length of the period, in words. */
+export const spanOf = ({ period }) => ({ "1h": "hour", "24h": "24 hours", "7d": "7 days" })[period];
+
 export function showTiles(root, dashboard) {
   for (const tile of root.querySelectorAll("[data-tile]")) {
     const { figure, detail } = TILES[tile.dataset.tile](dashboard);
@@ -49,20 +52,21 @@ function oldest({ oldest_pending: command }) {
 
 const age = ({ submitted_at: at }) => duration(serverNow() - Date.parse(at)).replace(/\.\d/, "");
 
-function success({ last_hour: hour }) {
-  const failed = hour.minutes.reduce((sum, minute) => sum + minute.failed, 0);
-  if (hour.success_rate === null) return { figure: "–", detail: "Nothing ended in the last hour" };
-  const failures = link(`/commands/?${FAILED_QUERY}&submitted_after=${hour.since}`, `${whole(failed)} failed`);
+function success({ outcomes }) {
+  const failed = outcomes.failures.reduce((sum, { commands }) => sum + commands, 0);
+  if (outcomes.success_rate === null) return { figure: "–", detail: `Nothing ended in the last ${spanOf(outcomes)}` };
+  const failures = link(`/commands/?${FAILED_QUERY}&submitted_after=${outcomes.since}`, `${whole(failed)} failed`);
   return {
-    figure: `${tenths(Math.floor(hour.success_rate * 1000) / 10)} %`, // 100 % only if nothing has failed
-    detail: [span(`${whole(hour.completed)} completed`), failed ? failures : span("none failed"), capped(hour)],
+    figure: `${tenths(Math.floor(outcomes.success_rate * 1000) / 10)} %`, // 100 % only if nothing has failed
+    detail: [span(`${whole(outcomes.completed)} completed`), failed ? failures : span("none failed"), capped(outcomes)],
   };
 }
 
 const capped = ({ is_capped: isCapped, submitted }) => isCapped && span(`of the newest ${whole(submitted)}`);
 
-function latency({ last_hour: { median_seconds: median, p95_seconds: p95 } }) {
-  if (median === null) return { figure: "–", detail: "Nothing completed in the last hour" };
+function latency({ outcomes }) {
+  const { median_seconds: median, p95_seconds: p95 } = outcomes;
+  if (median === null) return { figure: "–", detail: `Nothing completed in the last ${spanOf(outcomes)}` };
   return { figure: seconds(median), detail: `95 % within ${seconds(p95)}` };
 }
 
