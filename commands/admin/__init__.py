@@ -1,8 +1,9 @@
 from django.contrib import admin
 
-from commands.admin import commands, descriptions, records, vehicles, webhooks
+from commands.admin import campaigns, commands, descriptions, records, vehicles, webhooks
 
 __all__ = [
+    "campaigns",
     "commands",
     "descriptions",
     "records",

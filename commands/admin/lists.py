@@ -82,6 +82,12 @@ class AuditTimeFilter(TimeFilter):
     column = "at"
 
 
+class CreatedFilter(TimeFilter):
+    title = "time"
+    parameter_name = "created"
+    column = "created_at"
+
+
 class CommandNameFilter(admin.SimpleListFilter):
     """Filter by the names of the catalogue. Django's would read the whole table."""
 

@@ -6,16 +6,10 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
-from commands.admin.lists import TimeFilter
+from commands.admin.lists import CreatedFilter
 from commands.admin.tables import LargeTableAdmin
 from commands.models import Webhook, WebhookDelivery
 from commands.search import uuid_of
-
-
-class CreatedFilter(TimeFilter):
-    title = "time"
-    parameter_name = "created"
-    column = "created_at"
 
 
 class OfWebhooks(LargeTableAdmin):

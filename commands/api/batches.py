@@ -243,7 +243,7 @@ class BatchViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, IdempotentC
         return self.submit_once(request)
 
     @transaction.atomic(savepoint=False)
-    def submit(self, request: Request) -> tuple[Command, Any]:
+    def write(self, request: Request) -> tuple[Command, Any]:
         serializer: Any = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         batch = serializer.save()

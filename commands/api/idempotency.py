@@ -12,7 +12,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from commands.models import Command, IdempotencyKey
+from commands.models import Campaign, Command, SubmissionKey
 
 HEADER = "Idempotency-Key"
 PATTERN = "[!-~]{1,255}"  # visible ASCII
@@ -28,7 +28,7 @@ class KeyReused(APIException):
     )
 
 
-def key_of(request: Request) -> IdempotencyKey | None:
+def key_of(request: Request, model: type[SubmissionKey]) -> SubmissionKey | None:
     """Return the key of the request, with the fingerprint of its payload, if it has one."""
     text = request.headers.get(HEADER)
     if text is None:
@@ -36,23 +36,26 @@ def key_of(request: Request) -> IdempotencyKey | None:
     if not re.fullmatch(PATTERN, text):
         raise ValidationError({HEADER: ["Must be 1 to 255 visible ASCII characters, no blanks."]})
     user = cast(User, request.user)
-    return IdempotencyKey(user=user, key=text, fingerprint=_fingerprint(request))
+    return model(user=user, key=text, fingerprint=_fingerprint(request))
 
 
-def find(key: IdempotencyKey) -> IdempotencyKey | None:
+def find(key: SubmissionKey) -> Any:
     """Return the earlier submission with this key. Raises KeyReused."""
-    known = IdempotencyKey.objects.filter(user=key.user, key=key.key).first()
+    known = type(key)._default_manager.filter(user=key.user, key=key.key).first()
     if known and known.fingerprint != key.fingerprint:
         raise KeyReused
     return known
 
 
-def keep(key: IdempotencyKey, command: Command, body: Any) -> Any:
-    """Store the key with its first command and the response. Return the response as it is sent.
+def keep(key: SubmissionKey, subject: Command | Campaign, body: Any) -> Any:
+    """Store the key with its first command, or its campaign, and the response.
+
+    Return the response as it is sent.
 
     Raise IntegrityError if another submission has this key: of two at once, one wins.
     """
-    key.command, key.response = command, JSONRenderer().render(body).decode()
+    setattr(key, key._meta.pk.name, subject)
+    key.response = JSONRenderer().render(body).decode()
     key.save(force_insert=True)
     return json.loads(key.response)
 

@@ -13,7 +13,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from commands.api import idempotency
 from commands.api.views import ApiView
-from commands.models import Command, IdempotencyKey
+from commands.models import IdempotencyKey, SubmissionKey
 
 
 class MaySubmit(BasePermission):
@@ -29,21 +29,25 @@ class MaySubmit(BasePermission):
 class IdempotentCreateMixin(ApiView, GenericViewSet[Any]):
     """View of submissions that run once, however often a POST with one key is repeated."""
 
+    key_model: type[SubmissionKey] = IdempotencyKey
     lookup_by_command = "pk"  # leads from the command that has a key to the object of this view
 
-    def submit(self, request: Request) -> tuple[Command, Any]:
-        """Write the submission and its audit entries. Return its first command and the response."""
+    def write(self, request: Request) -> tuple[Any, Any]:
+        """Write the submission and its audit entries.
+
+        Return its first command, or what else has the key, and the response.
+        """
         raise NotImplementedError
 
     def submit_once(self, request: Request) -> Response:
-        key = idempotency.key_of(request)
+        key = idempotency.key_of(request, self.key_model)
         try:
             return self._repeated(key) or self._submitted(request, key)
         except IntegrityError:
             # The same request was faster on another connection, or a vehicle was just deleted.
             return self._repeated(key) or self._submitted(request, key)
 
-    def _repeated(self, key: IdempotencyKey | None) -> Response | None:
+    def _repeated(self, key: SubmissionKey | None) -> Response | None:
         known = idempotency.find(key) if key else None
         if known is None:
             return None
@@ -54,9 +58,9 @@ class IdempotentCreateMixin(ApiView, GenericViewSet[Any]):
             first = self.get_serializer(found).data
         return Response(first, status.HTTP_201_CREATED, headers={"Idempotent-Replayed": "true"})
 
-    def _submitted(self, request: Request, key: IdempotencyKey | None) -> Response:
+    def _submitted(self, request: Request, key: SubmissionKey | None) -> Response:
         if key is None:
-            return Response(self.submit(request)[1], status.HTTP_201_CREATED)
+            return Response(self.write(request)[1], status.HTTP_201_CREATED)
         with transaction.atomic():
-            body = idempotency.keep(key, *self.submit(request))
+            body = idempotency.keep(key, *self.write(request))
         return Response(body, status.HTTP_201_CREATED)

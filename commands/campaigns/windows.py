@@ -14,24 +14,39 @@ Window = tuple[datetime, datetime]
 
 def next_window(windows: Sequence[Mapping[str, Any]], now: datetime) -> Window | None:
     """Return the window that is open or opens next, in UTC; None if there are no windows."""
-    found = [each for window in windows for each in _around(window, now) if each[1] > now]
+    # Two weeks are enough: if daylight saving skips the only one of a week, the next one has it.
+    until = now + 16 * DAY
+    found = [each for window in windows for each in _between(window, now, until) if each[1] > now]
     return min(found, default=None)
 
 
-def _around(window: Mapping[str, Any], now: datetime) -> Iterator[Window]:
-    """Yield the openings of a window that may be open now, and of the week that follows.
+def open_hours(
+    windows: Sequence[Mapping[str, Any]], begin: datetime, end: datetime
+) -> list[Window]:
+    """Return when one of the windows is open between these times, in order and without overlaps."""
+    openings = [each for window in windows for each in _between(window, begin, end)]
+    found: list[Window] = []
+    since = begin
+    for opens, closes in sorted(openings) if windows else [(begin, end)]:
+        hours = max(opens, since), min(closes, end)
+        if hours[0] < hours[1]:
+            found.append(hours)
+            since = hours[1]
+    return found
 
-    Two weeks are enough: if daylight saving skips the only one of a week, the next one has it.
-    """
+
+def _between(window: Mapping[str, Any], begin: datetime, end: datetime) -> Iterator[Window]:
+    """Yield the openings of a window, from one that may be open at the beginning."""
     zone = ZoneInfo(window["time_zone"])
     opens, closes = time.fromisoformat(window["from"]), time.fromisoformat(window["to"])
-    first = now.astimezone(zone).date() - 2 * DAY
-    for day in (first + number * DAY for number in range(18)):
+    first = begin.astimezone(zone).date() - 2 * DAY
+    days = (end - begin).days + 4
+    for day in (first + number * DAY for number in range(days)):
         if DAYS[day.weekday()] in window["days"]:
             last = day if closes > opens else day + DAY
-            begin, end = instant(day, opens, zone), instant(last, closes, zone)
-            if begin < end:
-                yield begin, end
+            at, until = instant(day, opens, zone), instant(last, closes, zone)
+            if at < until:
+                yield at, until
 
 
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:

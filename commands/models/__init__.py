@@ -23,7 +23,7 @@ from commands.models.command import (
 )
 from commands.models.event import Event, EventQuerySet, Kind
 from commands.models.exchange import Exchange
-from commands.models.idempotency import IdempotencyKey
+from commands.models.idempotency import CampaignKey, IdempotencyKey, SubmissionKey
 from commands.models.lock import VehicleLock
 from commands.models.note import Note
 from commands.models.removed_execution import RemovedExecution
@@ -49,6 +49,7 @@ __all__ = [
     "Batch",
     "BatchQuerySet",
     "Campaign",
+    "CampaignKey",
     "CampaignQuerySet",
     "CampaignState",
     "CampaignStop",
@@ -72,6 +73,7 @@ __all__ = [
     "Status",
     "StopReason",
     "StreamTicket",
+    "SubmissionKey",
     "TokenFamily",
     "VehicleLock",
     "ViewPage",

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from commands.models.status import Status
 from vehicles import strict_json
 from vehicles.models import Vehicle
 
@@ -172,3 +173,9 @@ class CampaignVehicle(models.Model):
 
     def __str__(self) -> str:
         return f"{self.vehicle_id} at {self.place}"
+
+    @classmethod
+    def failed_of(cls, campaign_id: uuid.UUID) -> models.QuerySet[CampaignVehicle]:
+        """Return those whose last try failed, timed out or expired."""
+        outcomes = (Status.FAILED, Status.TIMED_OUT, Status.EXPIRED)
+        return cls.objects.filter(campaign=campaign_id, outcome__in=outcomes).order_by()

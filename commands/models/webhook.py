@@ -19,7 +19,7 @@ LAST_EXCERPT = 500  # characters of an answer that are kept
 
 
 class WebhookEvent(models.TextChoices):
-    """What a webhook may ask for, and the test that its owner sends."""
+    """Event that a webhook may ask for, or the test that its owner sends."""
 
     COMMAND_ENDED = "command.ended"
     BATCH_ENDED = "batch.ended"

@@ -44,7 +44,7 @@ WORKER = "manage.py runworker"  # the author of audit entries: no user's name ha
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of one attempt: good without a problem."""
+    """Result of one attempt, which is good without a problem."""
 
     problem: str = ""
     status_code: int | None = None

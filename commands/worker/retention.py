@@ -9,7 +9,14 @@ from django.db.models.functions import Now
 
 from commands.accounts.limits import window
 from commands.api import idempotency
-from commands.models import IdempotencyKey, LogInCount, StreamTicket, TokenFamily, WebhookDelivery
+from commands.models import (
+    CampaignKey,
+    IdempotencyKey,
+    LogInCount,
+    StreamTicket,
+    TokenFamily,
+    WebhookDelivery,
+)
 from commands.webhooks import delivery
 
 AT_ONCE = 10_000  # rows of one DELETE; the rest is left to the next minute
@@ -23,6 +30,7 @@ def delete_expired() -> None:
 
 def _expired() -> Iterator[Any]:
     yield IdempotencyKey.objects.filter(created_at__lte=Now() - idempotency.KEPT)
+    yield CampaignKey.objects.filter(created_at__lte=Now() - idempotency.KEPT)
     yield StreamTicket.objects.filter(expires_at__lte=Now())
     yield TokenFamily.objects.filter(Q(expires_at__lte=Now()) | Q(user__is_active=False))
     yield Session.objects.filter(expire_date__lte=Now())

@@ -20,10 +20,17 @@ from commands.api.commands.serializers import check_all_found, check_command, kn
 from commands.api.exceptions import VehicleRetired
 from commands.api.pagination import check_instant
 from commands.api.vehicle_choice import filtered
-from commands.campaigns import plan
+from commands.campaigns import estimate, plan
 from commands.campaigns.windows import DAYS
 from commands.catalogue import is_safe_to_repeat
-from commands.models import Campaign, CampaignState, CampaignStop, CampaignWave, Status
+from commands.models import (
+    Campaign,
+    CampaignState,
+    CampaignStop,
+    CampaignVehicle,
+    CampaignWave,
+    Status,
+)
 from vehicles.models import Vehicle, is_connected
 from vehicles.serializers import StrictCharField, StrictIntegerField, StrictSerializer
 
@@ -100,6 +107,22 @@ class ManyVehiclesSerializer(StrictSerializer):
         help_text="The filters of the list of vehicles; empty for all vehicles.",
     )
 
+    failed_of_campaign = serializers.UUIDField(
+        required=False,
+        write_only=True,
+        help_text="The vehicles of this campaign whose last try failed, timed out or expired.",
+    )
+
+    def validate_failed_of_campaign(self, campaign_id: UUID) -> Any:
+        user = self.context["request"].user
+        if not Campaign.objects.visible_to(user).filter(pk=campaign_id).exists():
+            raise ValidationError("There is no such campaign.")
+        failed = CampaignVehicle.failed_of(campaign_id)
+        vehicles = Vehicle.objects.in_use().filter(pk__in=failed.values("vehicle"))
+        if not vehicles.exists():
+            raise ValidationError("No vehicle of this campaign has failed and is in use.")
+        return vehicles
+
     def validate_vehicle_ids(self, ids: list[UUID]) -> Any:
         if len(set(ids)) < len(ids):
             raise ValidationError("Each vehicle may be named once.")
@@ -111,11 +134,16 @@ class ManyVehiclesSerializer(StrictSerializer):
         return vehicles
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        by_id, by_filter = attrs.pop("vehicle_ids", None), attrs.get("vehicle_filter")
-        if (by_id is None) == (by_filter is None):
-            message = "Choose the vehicles by either `vehicle_ids` or `vehicle_filter`."
+        choices = [attrs.pop(name, None) for name in ("vehicle_ids", "failed_of_campaign")]
+        by_filter = attrs.get("vehicle_filter")
+        chosen = [choice for choice in (*choices, by_filter) if choice is not None]
+        if len(chosen) != 1:
+            message = (
+                "Choose the vehicles by one of `vehicle_ids`, `vehicle_filter` and "
+                "`failed_of_campaign`."
+            )
             raise ValidationError({"vehicle_ids": message})
-        attrs["vehicles"] = by_id if by_id is not None else self._filtered(by_filter)
+        attrs["vehicles"] = chosen[0] if by_filter is None else self._filtered(by_filter)
         return attrs
 
     def _filtered(self, choice: Any) -> Any:
@@ -211,6 +239,7 @@ class CampaignSerializer(PlanSerializer, serializers.ModelSerializer[Campaign]):
             "command_params",
             "vehicle_ids",
             "vehicle_filter",
+            "failed_of_campaign",
             "vehicle_count",
             "waves",
             "go_on_below_failed_percent",
@@ -285,8 +314,16 @@ class OneCampaignSerializer(CampaignSerializer):
         help_text="The number of vehicles by the `error_code` of their last try."
     )
 
+    estimated_end = serializers.SerializerMethodField(
+        help_text="By the rate so far and the windows; null while that is unknown."
+    )
+
     class Meta(CampaignSerializer.Meta):
-        fields = [*CampaignSerializer.Meta.fields, "failures"]
+        fields = [*CampaignSerializer.Meta.fields, "failures", "estimated_end"]
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_estimated_end(self, campaign: Campaign) -> datetime | None:
+        return estimate.end_of(campaign, timezone.now())
 
     def get_failures(self, campaign: Campaign) -> dict[str, int]:
         rows = campaign.vehicle_rows.exclude(error_code="").order_by().values("error_code")

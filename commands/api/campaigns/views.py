@@ -14,7 +14,6 @@ from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from rest_framework.viewsets import GenericViewSet
 
 from commands import audit
 from commands.api.campaigns.serializers import (
@@ -24,11 +23,10 @@ from commands.api.campaigns.serializers import (
 )
 from commands.api.pagination import Pages
 from commands.api.parsers import LargeJSONParser
-from commands.api.schema.marks import errors
-from commands.api.submission import MaySubmit
-from commands.api.views import ApiView
+from commands.api.schema.marks import errors, submission
+from commands.api.submission import IdempotentCreateMixin, MaySubmit
 from commands.campaigns import steps
-from commands.models import Action, Campaign, CampaignState
+from commands.models import Action, Campaign, CampaignKey, CampaignState
 
 STEP: dict[str, Any] = {
     "request": None,
@@ -62,19 +60,18 @@ class CampaignPages(Pages):
 @extend_schema_view(
     list=extend_schema(summary="List campaigns"),
     retrieve=extend_schema(summary="Look at a campaign"),
-    create=extend_schema(summary="Write a campaign"),
+    create=extend_schema(summary="Write a campaign", extensions=submission()),
 )
 class CampaignViewSet(
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
-    mixins.CreateModelMixin,
-    ApiView,
-    GenericViewSet[Any],
+    IdempotentCreateMixin,
 ):
     """Campaigns: yours, or all of them with the permission to view commands or to approve."""
 
     queryset = Campaign.objects.none()
     serializer_class = CampaignSerializer
+    key_model = CampaignKey
     filterset_class = CampaignFilter
     pagination_class = CampaignPages
     parser_classes = [LargeJSONParser]
@@ -96,12 +93,19 @@ class CampaignViewSet(
         is_one = self.action == "retrieve"
         return OneCampaignSerializer if is_one else super().get_serializer_class()
 
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Store a draft. Nothing is sent before it is submitted. With an Idempotency-Key a repeat
+        within 24 hours gets the first response again."""
+        return self.submit_once(request)
+
     @transaction.atomic(savepoint=False)
-    def perform_create(self, serializer: Any) -> None:
-        """Store a draft. Nothing is sent before it is submitted."""
+    def write(self, request: Request) -> tuple[Campaign, Any]:
+        serializer: Any = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         campaign = serializer.save()
         about = {"command_name": campaign.command_name, "vehicles": campaign.vehicle_count}
-        audit.record(self.request, Action.WRITE_CAMPAIGN, campaign.pk, **about)
+        audit.record(request, Action.WRITE_CAMPAIGN, campaign.pk, **about)
+        return campaign, serializer.data
 
     @extend_schema(
         summary="Count the vehicles of a campaign",

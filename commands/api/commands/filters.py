@@ -1,10 +1,11 @@
 from typing import Any
+from uuid import UUID
 
 import django_filters
 from django.contrib.auth.models import User
 
 from commands.api.pagination import check_instant
-from commands.models import CommandQuerySet, Status
+from commands.models import CampaignVehicle, CommandQuerySet, Status
 from commands.search import matching
 from vehicles.search import check_words
 
@@ -24,6 +25,9 @@ class CommandFilter(django_filters.FilterSet):
     vehicle_id = django_filters.UUIDFilter()
     batch_id = django_filters.UUIDFilter()
     campaign_id = django_filters.UUIDFilter()
+    failed_of_campaign = django_filters.UUIDFilter(
+        method="filter_failed", label="The last tries that failed, timed out or expired"
+    )
     status = StatusFilter(choices=Status.choices, method="filter_status")
     search = django_filters.CharFilter(
         method="filter_search",
@@ -44,6 +48,9 @@ class CommandFilter(django_filters.FilterSet):
         self, commands: CommandQuerySet, name: str, values: list[str]
     ) -> CommandQuerySet:
         return commands.filter(status__in=values) if values else commands
+
+    def filter_failed(self, commands: CommandQuerySet, name: str, value: UUID) -> CommandQuerySet:
+        return commands.filter(pk__in=CampaignVehicle.failed_of(value).values("command"))
 
     def filter_submitted_by(
         self, commands: CommandQuerySet, name: str, value: str

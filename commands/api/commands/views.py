@@ -87,7 +87,7 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Idempoten
         response again, and nothing is sent twice."""
         return self.submit_once(request)
 
-    def submit(self, request: Request) -> tuple[Command, Any]:
+    def write(self, request: Request) -> tuple[Command, Any]:
         wanted = plain.read(request.data, request.user) or self._validated(request)
         command = Command(
             vehicle=wanted["vehicle_id"],

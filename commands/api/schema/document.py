@@ -193,8 +193,8 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             operation["responses"].setdefault(str(code), _error(code))
         for parameter in operation.get("parameters", []):
             _may_be_empty(parameter)
-        if submission := operation.pop(SUBMISSION, None):
-            _describe_submitting(operation, submission)
+        if SUBMISSION in operation:
+            _describe_submitting(operation, operation.pop(SUBMISSION))
     result["tags"] = _tags(result)
     return result
 
@@ -259,8 +259,9 @@ EXAMPLES = {error.status_code: _example(error) for error in EXAMPLE_ERRORS}
 def _describe_submitting(operation: Operation, schema: str) -> None:
     operation.setdefault("parameters", []).append(KEY)
     operation["responses"]["201"]["headers"] = REPLAYED
-    content = operation["requestBody"]["content"]["application/json"]
-    content["schema"] = _reference(schema)
+    if schema:
+        content = operation["requestBody"]["content"]["application/json"]
+        content["schema"] = _reference(schema)
 
 
 def _reference(schema: str) -> dict[str, str]:

@@ -14,6 +14,9 @@ def errors(*codes: int) -> dict[str, Any]:
     return {ERRORS: list(codes)}
 
 
-def submission(schema: str) -> dict[str, Any]:
-    """Mark an operation that accepts a submission, with an Idempotency-Key, of this schema."""
+def submission(schema: str = "") -> dict[str, Any]:
+    """Mark an operation that accepts a submission, with an Idempotency-Key.
+
+    `schema`: of its body, if it is not the one of the serializer.
+    """
     return errors(422, 429) | {SUBMISSION: schema}

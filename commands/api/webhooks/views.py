@@ -124,7 +124,7 @@ class WebhookViewSet(
         orderings=[("-created_at", "-delivery_id")],
     )
     def deliveries(self, request: Request, webhook_id: str) -> Response:
-        """What was sent lately, what waits, and what came of each attempt."""
+        """List what was sent lately, what waits, and what came of each attempt."""
         webhook = get_object_or_404(self.get_queryset(), pk=webhook_id)
         log: Any = webhook.deliveries.all()
         page = self.get_serializer(self.paginate_queryset(self.filter_queryset(log)), many=True)

@@ -68,7 +68,7 @@ export const listResults = (id, filters) => get(`batches/${encodeURIComponent(id
 export const getSummary = (id) => get(`batches/${encodeURIComponent(id)}/summary/`);
 export const listCampaigns = (filters) => get("campaigns/", filters);
 export const previewCampaign = (plan) => post("campaigns/preview/", plan);
-export const writeCampaign = (plan) => post("campaigns/", plan);
+export const writeCampaign = (plan, key) => post("campaigns/", plan, { "Idempotency-Key": key });
 export const getCampaign = (id) => get(`campaigns/${encodeURIComponent(id)}/`);
 export const stepCampaign = (id, step) => post(`campaigns/${encodeURIComponent(id)}/${step}/`);
 export const cancelBatch = (id) => post(`batches/${encodeURIComponent(id)}/cancel/`);

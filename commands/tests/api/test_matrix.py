@@ -234,6 +234,16 @@ GET  admin/commands/batch/{id}/delete/       302   302   403   403   403   403
 POST admin/commands/batch/{id}/delete/       302   302   403   403   403   403
 GET  admin/commands/batch/{id}/change/       302   302   302   200   200   200
 POST admin/commands/batch/{id}/change/       302   302   403   403   403   403
+GET  admin/commands/campaign/                302   302   200   200   200   200
+POST admin/commands/campaign/                302   302   200   200   200   200
+GET  admin/commands/campaign/add/            302   302   403   403   403   403
+POST admin/commands/campaign/add/            302   302   403   403   403   403
+GET  admin/commands/campaign/{id}/history/   302   302   302   200   200   200
+POST admin/commands/campaign/{id}/history/   302   302   302   200   200   200
+GET  admin/commands/campaign/{id}/delete/    302   302   403   403   403   403
+POST admin/commands/campaign/{id}/delete/    302   302   403   403   403   403
+GET  admin/commands/campaign/{id}/change/    302   302   302   200   200   200
+POST admin/commands/campaign/{id}/change/    302   302   403   403   403   403
 GET  admin/commands/auditentry/              302   302   403   403   403   200
 POST admin/commands/auditentry/              302   302   403   403   403   200
 GET  admin/commands/auditentry/add/          302   302   403   403   403   403
@@ -447,6 +457,7 @@ def address_of(route: str, command: Command) -> str:
     ids = {
         "admin/commands/auditentry": entry.pk,
         "admin/commands/batch": command.batch_id,
+        "admin/commands/campaign": campaign_of(command).pk,
         "admin/commands/command": command.pk,
         "admin/commands/serviceaccount": account.pk,
         "admin/commands/webhook": webhook.pk,

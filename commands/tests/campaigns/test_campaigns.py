@@ -2,7 +2,7 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Barrier
 from typing import Any
 from uuid import UUID
@@ -15,16 +15,19 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from commands import lifecycle
-from commands.campaigns import plan, progress
+from commands.campaigns import estimate, plan, progress
+from commands.campaigns.windows import DAYS, open_hours
 from commands.lifecycle.submission import TURN
 from commands.models import (
     AuditEntry,
     Campaign,
+    CampaignKey,
     CampaignVehicle,
     Command,
     Status,
     VehicleLock,
 )
+from commands.worker.retention import delete_expired
 from conftest import ClearDTC, ReadDTC, api, make_user, make_vehicle, mark_seen, submit
 from vehicles.models import ConnectionStatus, Vehicle
 
@@ -508,3 +511,153 @@ def test_a_preview_counts_and_stores_nothing(operator: User, fleet: list[Vehicle
 def test_waves_are_rounded_up() -> None:
     assert plan.wave_ends([1, 10, 50, 100], 25) == [1, 3, 13, 25]
     assert plan.wave_ends([1, 2, 100], 3) == [1, 1, 3]
+
+
+# --- A key for one submission
+
+
+KEY = {"Idempotency-Key": "5f1cbdd2-4ee1-4a5e-a9c7-a4e8a3e0c5f5"}
+
+
+@pytest.mark.embedded
+def test_a_repeated_submission_gets_the_first_campaign_again(
+    operator: User, stranger: User, fleet: list[Vehicle]
+) -> None:
+    body = ReadDTC | {"vehicle_filter": {}}
+    first = api(operator).post(CAMPAIGNS, body, headers=KEY)
+    assert step(operator, first.json()["campaign_id"], "submit") == 200
+    again = api(operator).post(CAMPAIGNS, body, headers=KEY)
+    assert (again.status_code, again["Idempotent-Replayed"]) == (201, "true")
+    assert again.json() == first.json()
+    other = api(operator).post(CAMPAIGNS, body | {"retries": 1}, headers=KEY)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert Campaign.objects.count() == 1
+    assert api(stranger).post(CAMPAIGNS, body, headers=KEY).status_code == 201
+    assert Campaign.objects.count() == 2
+
+
+@pytest.mark.embedded
+def test_a_key_of_yesterday_is_forgotten(operator: User, fleet: list[Vehicle]) -> None:
+    body = ReadDTC | {"vehicle_filter": {}}
+    assert api(operator).post(CAMPAIGNS, body, headers=KEY).status_code == 201
+    CampaignKey.objects.update(created_at=Now() - timedelta(hours=25))
+    delete_expired()
+    assert api(operator).post(CAMPAIGNS, body, headers=KEY).status_code == 201
+    assert Campaign.objects.count() == 2
+
+
+def test_two_submissions_with_one_key_at_once_write_one_campaign(
+    operator: User, fleet: list[Vehicle]
+) -> None:
+    together = Barrier(2)
+    clients = [api(operator) for _ in range(2)]
+
+    def submit_one(client: Any) -> Any:
+        together.wait()
+        response = client.post(CAMPAIGNS, ReadDTC | {"vehicle_filter": {}}, headers=KEY)
+        connections.close_all()
+        return response
+
+    with ThreadPoolExecutor(2) as threads:
+        one, other = threads.map(submit_one, clients)
+    assert (one.status_code, other.status_code) == (201, 201)
+    assert one.json()["campaign_id"] == other.json()["campaign_id"]
+    assert Campaign.objects.count() == 1
+
+
+# --- Again, to those that failed
+
+
+@pytest.mark.embedded
+def test_those_that_failed_are_the_vehicles_of_another_campaign(
+    operator: User, fleet: list[Vehicle]
+) -> None:
+    first = started(operator)
+    advance()
+    mark_seen()
+    one, other, *rest = sorted(lifecycle.claim(10), key=lambda command: command.vehicle.vin)
+    lifecycle.fail(one, "vehicle_unreachable", "No.")
+    lifecycle.time_out(other, "Silence.")
+    for command in rest:
+        lifecycle.complete(command, {})
+    advance()
+    Vehicle.objects.filter(pk=fleet[1].pk).update(retired_at=Now())
+    body = {"vehicle_filter": None, "failed_of_campaign": first}
+    preview = api(operator).post(f"{CAMPAIGNS}preview/", {"command_name": "ReadDTC", **body})
+    assert preview.json()["vehicle_count"] == 1
+    again = written(operator, **body)
+    rows = CampaignVehicle.objects.filter(campaign_id=again)
+    assert [row.vehicle_id for row in rows] == [fleet[0].pk]
+    found = api(operator).get("/api/v1/commands/", {"failed_of_campaign": first}).json()["results"]
+    assert {each["vehicle_id"] for each in found} == {str(one.pk) for one in fleet[:2]}
+
+
+@pytest.mark.embedded
+def test_a_vehicle_whose_further_try_succeeded_has_not_failed(
+    operator: User, fleet: list[Vehicle]
+) -> None:
+    campaign = started(operator, retries=1)
+    advance()
+    end(waiting(), Status.FAILED)
+    advance()
+    forward(10)
+    end(waiting(), Status.COMPLETED)
+    advance()
+    found = api(operator).get("/api/v1/commands/", {"failed_of_campaign": campaign})
+    assert found.json()["results"] == []
+    refused = post(operator, vehicle_filter=None, failed_of_campaign=campaign)
+    assert "failed_of_campaign" in complaints(refused)
+
+
+@pytest.mark.embedded
+def test_the_failures_of_another_users_campaign_are_not_to_be_had(
+    operator: User, stranger: User, fleet: list[Vehicle]
+) -> None:
+    campaign = started(operator)
+    advance()
+    end(waiting(), Status.FAILED)
+    advance()
+    refused = post(stranger, vehicle_filter=None, failed_of_campaign=campaign)
+    assert "failed_of_campaign" in complaints(refused)
+    found = api(stranger).get("/api/v1/commands/", {"failed_of_campaign": campaign})
+    assert found.json()["results"] == []
+
+
+# --- The estimated end
+
+
+@pytest.mark.embedded
+def test_the_end_is_estimated_once_some_have_ended(operator: User, fleet: list[Vehicle]) -> None:
+    campaign = started(operator)
+    advance()
+    assert seen(operator, campaign)["estimated_end"] is None
+    mark_seen()
+    for command in lifecycle.claim(5):
+        lifecycle.complete(command, {})
+    advance()
+    assert seen(operator, campaign)["estimated_end"]
+    found = Campaign.objects.get()
+    assert found.started_at
+    now = found.started_at + HOUR
+    assert estimate.end_of(found, now) == now + HOUR  # a half in an hour
+    found.windows = [{"days": [*DAYS], "from": "00:00", "to": "00:30", "time_zone": "UTC"}]
+    found.started_at = datetime(2026, 3, 2, tzinfo=UTC)
+    found.expires_at = datetime(2026, 3, 20, tzinfo=UTC)
+    now = datetime(2026, 3, 3, 0, 15, tzinfo=UTC)  # a half in 45 minutes of two windows
+    assert estimate.end_of(found, now) == datetime(2026, 3, 4, 0, 30, tzinfo=UTC)
+    found.expires_at = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    assert estimate.end_of(found, now) == found.expires_at
+    assert step(operator, campaign, "pause") == 200
+    assert seen(operator, campaign)["estimated_end"] is None
+
+
+@pytest.mark.embedded
+def test_hours_of_several_windows_count_once() -> None:
+    windows = [
+        {"days": [*DAYS], "from": "22:00", "to": "02:00", "time_zone": "UTC"},
+        {"days": [*DAYS], "from": "23:00", "to": "03:00", "time_zone": "UTC"},
+    ]
+    begin = datetime(2026, 3, 2, 23, 30, tzinfo=UTC)
+    hours = open_hours(windows, begin, begin + timedelta(days=1))
+    assert sum((b - a for a, b in hours), timedelta()) == timedelta(hours=5)
+    assert hours == sorted(hours)

@@ -296,7 +296,7 @@ async def test_a_name_with_both_kinds_of_addresses_is_refused(names: Names) -> N
 async def test_another_address_at_the_second_resolution_is_of_no_use(
     owner: User, receiver: Receiver, names: Names, settings: Any
 ) -> None:
-    """What was checked is what is connected to, however the name is resolved a moment later."""
+    """The address that was checked is connected to, however the name is resolved later."""
     settings.WEBHOOK_ALLOWED_NETWORKS = [ip_network("127.0.0.1/32")]
     names("rebinding.example", ["127.0.0.1", "127.0.0.2"])
     url = f"http://rebinding.example:{receiver.server_port}/"

@@ -1,6 +1,6 @@
 // The page of one campaign: its plan, its waves, what failed, and its commands.
 
-import { exportAddress, getCampaign, listCommands, stepCampaign } from "../api.js";
+import { exportAddress, getCampaign, listCommands, Submission, stepCampaign, writeCampaign } from "../api.js";
 import { countsBar } from "../batches/counts.js";
 import { commandAddress, parameters, statusBadge } from "../command.js";
 import { byId, element, reconcile, showMessage, update } from "../dom.js";
@@ -11,13 +11,15 @@ import { PagedList } from "../paged_list.js";
 import { Poll } from "../poll.js";
 import { viewer } from "../site.js";
 import { vehicleLink } from "../vehicle.js";
-import { asBatch, countsText, stateBadge } from "./state.js";
+import { asBatch, campaignAddress, countsText, stateBadge } from "./state.js";
 
 const REFRESH_MS = 2_000;
 const id = location.pathname.split("/").at(-2);
 const part = (name) => document.querySelector(`[data-campaign=${name}]`);
 const status = byId("command-status");
 const cancelDialog = byId("cancel-dialog");
+const again = new Submission(writeCampaign);
+let shown = null;
 let isBusy = false;
 
 const commands = new PagedList({
@@ -38,11 +40,13 @@ const OFFERED = {
   cancel: ({ state }) => state !== "ended" && viewer.canSubmit,
 };
 
-async function take(name) {
+const take = (name) => once(async () => show(await stepCampaign(id, name)));
+
+async function once(work) {
   if (isBusy) return;
   isBusy = true;
   try {
-    show(await stepCampaign(id, name));
+    await work();
     showMessage(part("notice"), "");
   } catch (error) {
     showMessage(part("notice"), error.detail, { isError: true });
@@ -55,11 +59,25 @@ for (const button of document.querySelectorAll("[data-step]")) {
     button.dataset.step === "cancel" ? cancelDialog.showModal() : take(button.dataset.step),
   );
 }
+
+// --- Again, to those that failed: a draft of its own
+
+const failed = ({ progress }) => progress.reduce((sum, wave) => sum + wave.failed + wave.timed_out + wave.expired, 0);
+
+async function sendAgain() {
+  const { command_name, command_params, waves, go_on_below_failed_percent, windows, retries } = shown;
+  const plan = { command_name, command_params, waves, go_on_below_failed_percent, windows, retries };
+  const draft = await again.submit({ ...plan, failed_of_campaign: id, vehicle_count: failed(shown) });
+  location.assign(campaignAddress(draft.campaign_id));
+}
+
+byId("send-again").addEventListener("click", () => once(sendAgain));
 cancelDialog.addEventListener("close", () => cancelDialog.returnValue === "cancel" && take("cancel"));
 
 // --- Drawn again with each refresh
 
 function show(campaign) {
+  shown = campaign;
   part("name").textContent = `${campaign.command_name} to ${counted(campaign.vehicle_count, "vehicle")}`;
   update(part("about"), about(campaign));
   update(part("state"), stateBadge(campaign));
@@ -67,6 +85,8 @@ function show(campaign) {
   for (const button of document.querySelectorAll("[data-step]")) {
     button.hidden = !OFFERED[button.dataset.step](campaign);
   }
+  byId("send-again").hidden = !(campaign.state === "ended" && viewer.canSubmit && failed(campaign));
+  byId("send-again").textContent = `Write a campaign for the ${whole(failed(campaign))} that failed`;
   drawWaves(campaign);
   if (campaign.failures) drawFailures(campaign.failures);
 }
@@ -88,9 +108,9 @@ function about(campaign) {
 
 const windowText = ({ days, from, to, time_zone: zone }) => `${days.join(", ")} ${from}–${to} ${zone}`;
 
-function next({ state, next_window: opens }) {
-  if (state === "ended" || !opens) return "";
-  return ["window opens ", time(opens, "full")];
+function next({ state, next_window: opens, estimated_end: ends }) {
+  const parts = state === "ended" || !opens ? [] : ["window opens ", time(opens, "full"), " "];
+  return ends ? [...parts, "ends about ", time(ends, "full")] : parts;
 }
 
 function drawWaves({ progress }) {
@@ -143,8 +163,11 @@ function showCommands() {
   commands.show(() => listCommands({ campaign_id: id, status: status.value }));
 }
 
+const failures = document.querySelector("[data-failures-export]");
+failures.href = exportAddress("csv", [["failed_of_campaign", id]]);
 status.addEventListener("change", showCommands);
-for (const link of document.querySelectorAll("[data-export]")) exportBy(link, byId("export-message"));
+for (const link of document.querySelectorAll("[data-export], [data-failures-export]"))
+  exportBy(link, byId("export-message"));
 showCommands();
 
 async function refresh() {

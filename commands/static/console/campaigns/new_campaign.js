@@ -1,6 +1,6 @@
 // The page of a new campaign: a form, a preview of what it would do, and the draft that is written.
 
-import { listCommandTypes, previewCampaign, writeCampaign } from "../api.js";
+import { listCommandTypes, previewCampaign, Submission, writeCampaign } from "../api.js";
 import { parameters } from "../command.js";
 import { CommandFields } from "../command_fields.js";
 import { byId, element, showLines, showMessage, update } from "../dom.js";
@@ -23,6 +23,7 @@ const fields = new CommandFields({
 });
 const { search, connection_status: connection, tag, time_zone: zone } = form.elements;
 const link = new URLSearchParams(location.search);
+const submission = new Submission(writeCampaign);
 let plan = null; // what the dialog asks about
 let isBusy = false;
 
@@ -91,7 +92,7 @@ const fact = (name, ...content) => element("div", {}, element("dt", {}, name), e
 
 async function write() {
   dialog.close();
-  const campaign = await attempt(() => writeCampaign(plan));
+  const campaign = await attempt(() => submission.submit(plan));
   if (campaign) location.assign(campaignAddress(campaign.campaign_id));
 }
 
