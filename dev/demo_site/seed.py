@@ -6,7 +6,7 @@ python -m dev.with_django dev.demo_site.seed FILE    (for the IDs of an example 
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import cycle, islice
 from pathlib import Path
@@ -277,10 +277,9 @@ def completed_with(vehicle: Vehicle, responses: list[dict[str, Any]]) -> Command
     return command
 
 
-def complete_with(command: Command, responses: list[dict[str, Any]]) -> None:
-    for response in responses:
-        lifecycle.respond(command, response)
-    summary = {"type": "summary", "ecuAddress": "0x10", "dtcCount": len(responses)}
+def complete_with(command: Command, responses: Iterable[dict[str, Any]]) -> None:
+    sent = [lifecycle.respond(command, response) for response in responses]
+    summary = {"type": "summary", "ecuAddress": "0x10", "dtcCount": len(sent)}
     lifecycle.complete(command, summary)
 
 

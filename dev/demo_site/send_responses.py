@@ -1,17 +1,31 @@
 """Send a thousand responses to a pending command, one after the other, as fast as they are stored.
 
-python -m dev.with_django dev.demo_site.send_responses COMMAND_ID
+python -m dev.with_django dev.demo_site.send_responses COMMAND_ID [N]
 
-The command is for an offline vehicle, so that no worker claims it.
+The command is for an offline vehicle, so that no worker claims it. After N responses it waits for
+SIGUSR1, which may have come before.
 """
 
+import signal
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from commands.lifecycle import claims
 from commands.models import Command
 from dev.demo_site.seed import MANY, complete_with, trouble_code
 
+
+def responses(held_after: int) -> Iterator[dict[str, Any]]:
+    for n in range(MANY):
+        if n == held_after:
+            signal.sigwait({signal.SIGUSR1})
+        yield trouble_code(n)
+
+
 if __name__ == "__main__":
-    command = Command.objects.get(pk=sys.argv[1])
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    _, command_id, *held_after = sys.argv
+    command = Command.objects.get(pk=command_id)
     claims.assign([command])
-    complete_with(command, [trouble_code(n) for n in range(MANY)])
+    complete_with(command, responses(int(held_after[0]) if held_after else MANY))

@@ -41,7 +41,11 @@ class DemoSite(Installation):
         self.ids = json.loads(ids.read_text())
         self.start_all()
 
-    def send_responses(self, command_id: str) -> Process:
-        """Start to send a thousand responses to a command of an offline vehicle."""
-        program = ("-m", "dev.with_django", "dev.demo_site.send_responses", command_id)
+    def send_responses(self, command_id: str, held_after: int | None = None) -> Process:
+        """Start to send a thousand responses to a command of an offline vehicle.
+
+        After `held_after` of them it waits for SIGUSR1.
+        """
+        held = [] if held_after is None else [str(held_after)]
+        program = ("-m", "dev.with_django", "dev.demo_site.send_responses", command_id, *held)
         return self.spawn("send_responses", program)

@@ -6,6 +6,7 @@ from playwright.sync_api import Locator, expect
 from playwright.sync_api import Page as Tab
 
 from sovd.tests.browser.conftest import Opener, Programs
+from sovd.tests.browser.held import Held
 from sovd.tests.browser.program import vin
 
 NO_DATA = "0xDEAD"  # no vehicle knows it
@@ -37,6 +38,17 @@ def test_a_command_is_sent_to_three_chosen_vehicles(open_tab: Opener) -> None:
     with tab.expect_download() as download:
         tab.get_by_role("link", name="CSV").click()
     assert len(download.value.path().read_text().splitlines()) == 1 + 3
+
+
+def test_a_batch_waits_for_the_vehicles_of_its_link(open_tab: Opener, program: Programs) -> None:
+    vehicles = [program("operator").vehicle(vin(n)) for n in (40, 41)]
+    tab = open_tab("about:blank")
+    loading = Held(tab, f"/vehicles/{vehicles[0]}/$")
+    tab.goto(f"/batches/new/?vehicle={vehicles[0]}&vehicle={vehicles[1]}")
+    tab.get_by_label("ECU address").fill("0x10")
+    tab.get_by_role("button", name="Check and send…").click()
+    loading.release()
+    expect(tab.get_by_role("dialog", name="Send ReadDTC to 2 vehicles?")).to_be_visible()
 
 
 def test_a_batch_opens_with_its_answer(open_tab: Opener, program: Programs) -> None:

@@ -1,15 +1,14 @@
 """Keys, focus, colours and motion."""
 
 import re
-import time
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page as Tab
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from dev.demo_site.site import DemoSite
 from sovd.tests.browser.conftest import Opener
+from sovd.tests.browser.held import Held
 from sovd.tests.browser.program import vin
 
 PLACES = [("d", "/"), ("v", "/vehicles/"), ("c", "/commands/"), ("b", "/batches/")]
@@ -20,7 +19,6 @@ RING = """() => {
   const hasPartsOfItsOwn = focused.type === "datetime-local";  // which the browser rings
   return hasPartsOfItsOwn || isRinged(focused) || isRinged(focused.closest("label") ?? focused);
 }"""
-HELD_SECONDS = 20
 MOVING = "document.getAnimations().filter((one) => one.playState === 'running').length"
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
@@ -57,24 +55,24 @@ def test_a_vehicle_is_reached_by_part_of_its_vin(open_tab: Opener) -> None:
 
 def test_the_palette_gets_the_keys_that_come_before_its_module(open_tab: Opener) -> None:
     tab = open_tab("/")
-    module = hold(tab, re.compile(r"/palette\."))
+    module = Held(tab, r"/palette\.")
     tab.keyboard.press("Control+k")
     tab.keyboard.type("vehicles")
     tab.keyboard.press("Enter")
-    module().continue_()
+    module.release()
     tab.wait_for_url("/vehicles/")
 
 
 def test_a_palette_that_is_closed_opens_nothing(open_tab: Opener) -> None:
     tab = open_tab("/")
-    search = hold(tab, re.compile(r"/api/v1/vehicles/\?search=vehicles"))
+    search = Held(tab, r"/api/v1/vehicles/\?search=vehicles")
     tab.keyboard.press("Control+k")
     tab.keyboard.type("vehicles")
     tab.keyboard.press("Enter")
-    held = search()
+    search.wait_until_asked()
     tab.keyboard.press("Escape")
     with tab.expect_event("requestfinished", lambda request: "search=vehicles" in request.url):
-        held.continue_()
+        search.release()
     tab.keyboard.press("Control+k")
     tab.keyboard.type("batches")
     tab.keyboard.press("Enter")
@@ -93,24 +91,6 @@ def test_a_vehicle_is_chosen_from_what_was_typed_last(open_tab: Opener) -> None:
     expect(vehicles.first).to_be_focused()
     tab.keyboard.press("Space")
     expect(tab.locator("#chosen-vin")).to_have_text(vin(35))
-
-
-def hold(tab: Tab, url: re.Pattern[str]) -> Callable[[], Route]:
-    """Let requests wait. Return a function that waits for the first and returns it."""
-    held: list[Route] = []
-
-    def keep(route: Route) -> None:
-        held.append(route)
-
-    def first() -> Route:
-        deadline = time.monotonic() + HELD_SECONDS
-        while not held:
-            assert time.monotonic() < deadline, f"{url.pattern} was not asked for"
-            tab.wait_for_timeout(20)
-        return held[0]
-
-    tab.route(url, keep)
-    return first
 
 
 def test_keys_move_through_the_rows_of_a_list(open_tab: Opener) -> None:

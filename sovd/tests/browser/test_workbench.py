@@ -10,6 +10,7 @@ from playwright.sync_api import Page as Tab
 from dev.demo_site.site import DemoSite
 from sovd.tests.browser.audit import actions_about
 from sovd.tests.browser.conftest import Opener, Programs, TabErrors
+from sovd.tests.browser.held import Held
 from sovd.tests.browser.program import OFFLINE, vin
 
 ONE_COMMAND = re.compile(r"/commands/[0-9a-f-]{36}/$")
@@ -150,6 +151,18 @@ def test_a_command_without_a_vehicle_is_not_sent(open_tab: Opener) -> None:
     expect(tab.get_by_role("alert")).to_have_text("Choose a vehicle.")
 
 
+def test_a_command_waits_for_the_vehicle_of_its_link(open_tab: Opener, program: Programs) -> None:
+    vehicle = program("operator").vehicle(vin(29))
+    tab = open_tab("about:blank")
+    loading = Held(tab, f"/vehicles/{vehicle}/$")
+    tab.goto(f"/commands/new/?vehicle={vehicle}")
+    tab.get_by_label("ECU address").fill("0x10")
+    tab.keyboard.press("Control+Enter")
+    expect(tab.get_by_role("button", name="Submitting…")).to_be_visible()
+    loading.release()
+    expect(tab).to_have_url(ONE_COMMAND)
+
+
 def test_a_clear_is_confirmed_by_the_vin(open_tab: Opener, program: Programs) -> None:
     vehicle = program("operator").vehicle(vin(22))
     tab = open_tab(f"/commands/new/?vehicle={vehicle}")
@@ -217,20 +230,21 @@ def ask_to_erase(tab: Tab) -> Locator:
 def test_a_thousand_responses_arrive_across_a_restart_of_the_server(
     open_tab: Opener, tab_errors: TabErrors, site: DemoSite, program: Programs
 ) -> None:
-    """Hold the responses back while the web process dies, so that it dies among them."""
+    """The web process dies while a half of the responses is held back."""
     command_id = program("operator").submit(OFFLINE)
     tab = open_tab(f"/commands/{command_id}/")
     expect(live(tab, "connection")).to_have_text("Live")
-    sending = site.send_responses(command_id)
+    sending = site.send_responses(command_id, held_after=MANY // 2)
     expect(entries(tab).nth(20)).to_be_attached(timeout=PATIENCE_MS)
-    sending.send_signal(signal.SIGSTOP)
     tab_errors.expect("ERR_CONNECTION_REFUSED")
     site.kill("web-1")
-    expect(live(tab, "connection")).to_have_text(re.compile("Reconnecting"))
-    sending.send_signal(signal.SIGCONT)
-    assert sending.wait() == 0
-    expect(live(tab, "status")).to_have_text("In progress")
-    site.start("web-1")
+    try:
+        expect(live(tab, "connection")).to_have_text(re.compile("Reconnecting"))
+        sending.send_signal(signal.SIGUSR1)
+        assert sending.wait() == 0
+        expect(live(tab, "status")).to_have_text("In progress")
+    finally:
+        site.start("web-1")  # other tests need it
     expect(live(tab, "status")).to_have_text("Completed", timeout=PATIENCE_MS)
     everything = MANY + 4  # submitted, started, the last answer, completed
     expect(entries(tab)).to_have_count(everything, timeout=PATIENCE_MS)
@@ -288,7 +302,6 @@ def test_a_command_that_has_ended_is_shown_from_its_first_response(
     expect(entries(tab)).to_have_count(MANY + 4, timeout=PATIENCE_MS)
     codes = tab.get_by_role("region", name="Trouble codes that it has read")
     expect(codes.get_by_role("row")).to_have_count(1 + ROWS, timeout=PATIENCE_MS)
-    expect(codes.get_by_role("row").nth(1)).to_contain_text("P0000")
     expect(codes.get_by_role("row").nth(1)).to_be_in_viewport()
     assert tab.locator(".log").evaluate("(log) => log.scrollTop") == 0
 

@@ -51,6 +51,7 @@ function open({ batch_id: id, is_replayed: isReplayed }) {
 async function check() {
   showErrors([]);
   setBusy(true);
+  await filled;
   const vehicles = await selection.read();
   const content = command.read();
   setBusy(false);
@@ -89,8 +90,8 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (!isBusy && viewer.canSubmit) check();
 });
-listCommandTypes().then(
+const types = listCommandTypes().then(
   ({ results }) => command.setTypes(results),
   (error) => showErrors([error.detail]),
 );
-selection.chooseFromLink(link.getAll("vehicle"));
+const filled = Promise.all([types, selection.chooseFromLink(link.getAll("vehicle"))]);

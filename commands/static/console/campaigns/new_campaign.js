@@ -65,6 +65,7 @@ function read() {
 // --- Preview, and the draft
 
 async function check() {
+  await filled;
   const wrong = fields.wrongFields();
   if (wrong.length) return wrong[0].focus();
   const request = read();
@@ -129,7 +130,7 @@ form.addEventListener("submit", (event) => {
 });
 byId("confirm-back").addEventListener("click", () => dialog.close());
 byId("confirm-write").addEventListener("click", write);
-listCommandTypes().then(
+const filled = listCommandTypes().then(
   ({ results }) => fields.setTypes(results),
   (error) => showMessage(form.querySelector("[data-errors]"), error.detail),
 );

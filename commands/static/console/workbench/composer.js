@@ -20,6 +20,7 @@ export class Composer {
   #submit;
   #onSubmitted;
   #fields;
+  #filled = Promise.resolve();
   #isBusy = false;
 
   /**
@@ -52,6 +53,11 @@ export class Composer {
     this.#fields.setTypes(types);
   }
 
+  /** Submit nothing before this is done: it loads the commands, and what a link chooses. */
+  waitFor(filling) {
+    this.#filled = filling;
+  }
+
   /** Take over another command, unless the user has begun one meanwhile. */
   fillFrom(command) {
     if (this.#fields.isBegun()) return;
@@ -67,6 +73,9 @@ export class Composer {
   }
 
   async #trySubmit() {
+    this.#setBusy(true);
+    await this.#filled;
+    this.#setBusy(false);
     this.showErrors([]);
     const wrong = this.#fields.wrongFields();
     const [vehicle] = this.#chooser.chosen();

@@ -31,7 +31,7 @@ function compose() {
       recent.refresh();
     },
   });
-  prefill(chooser, composer);
+  composer.waitFor(prefill(chooser, composer));
 }
 
 let loadingConfirmation = null;
@@ -52,18 +52,21 @@ async function confirm(question) {
 
 async function prefill(chooser, composer) {
   const query = new URLSearchParams(location.search);
-  if (query.get("vehicle")) chooser.chooseFromLink([query.get("vehicle")]);
+  const linked = query.get("vehicle") && chooser.chooseFromLink([query.get("vehicle")]);
   try {
     composer.setTypes((await listCommandTypes()).results);
     if (query.get("command")) composer.fillFrom(linkedCommand(query));
-    if (!query.get("repeat")) return;
-    const command = await getCommand(query.get("repeat"));
-    await chooser.chooseFromLink([command.vehicle_id]);
-    composer.fillFrom(command);
+    if (query.get("repeat")) await repeat(await getCommand(query.get("repeat")), chooser, composer);
+    await linked;
   } catch (error) {
     const isMissing = error.status === 404;
     composer.showErrors([isMissing ? "The command to repeat does not exist, or you may not see it." : error.detail]);
   }
+}
+
+async function repeat(command, chooser, composer) {
+  await chooser.chooseFromLink([command.vehicle_id]);
+  composer.fillFrom(command);
 }
 
 /** The command that a link names, with its parameters. */
