@@ -29,16 +29,19 @@ def test_the_dashboard_follows_the_commands(open_tab: Opener, program: Programs)
     expect(newest).to_contain_text("The vehicle refused the command.")
 
 
-def test_the_dashboard_shows_a_longer_period(open_tab: Opener) -> None:
+def test_the_dashboard_shows_a_longer_period(open_tab: Opener, program: Programs) -> None:
+    operator = program("operator")
+    for read in [operator.submit(vin(n)) for n in (30, 31, 32, 34)]:
+        operator.wait_for_end(read)
+    refused = operator.submit(vin(26), "ReadDataByID", ecuAddress="0x10", dataId="0xDEAD")
+    operator.wait_for_end(refused)
     tab = open_tab("/")
     expect(tab.locator("#outcomes .hover")).to_have_count(60)
     expect(tab.locator("#reasons li")).not_to_have_count(0)
     tab.get_by_role("navigation", name="Period").get_by_text("7 days").click()
     expect(tab.locator("#outcomes .hover")).to_have_count(84)
     expect(tab.locator("[data-tile=latency]")).to_contain_text("95 % within")
-    first = tab.locator("#codes li").first
-    expect(first).to_contain_text("P0420")
-    expect(first).to_contain_text(re.compile(r"\d+ vehicles"))
+    expect(tab.locator("#codes li").first).to_contain_text(re.compile(r"\d vehicle"))
 
 
 def test_the_list_of_vehicles_follows_the_admin(open_tab: Opener, program: Programs) -> None:
