@@ -39,6 +39,13 @@ export const changeVehicle = (id, changes) => request("PATCH", `${ROOT}vehicles/
 export const retireVehicle = (id) => post(`vehicles/${encodeURIComponent(id)}/retire/`);
 export const restoreVehicle = (id) => post(`vehicles/${encodeURIComponent(id)}/restore/`);
 export const changeTags = (change) => post("vehicles/tags/", change);
+export const listNotes = (id) => get(`vehicles/${encodeURIComponent(id)}/notes/`);
+export const addNote = (id, text) => post(`vehicles/${encodeURIComponent(id)}/notes/`, { text });
+export const deleteNote = (id, noteId) =>
+  request("DELETE", `${ROOT}vehicles/${encodeURIComponent(id)}/notes/${encodeURIComponent(noteId)}/`);
+export const listViews = (filters) => get("views/", filters);
+export const saveView = (view) => post("views/", view);
+export const deleteView = (id) => request("DELETE", `${ROOT}views/${encodeURIComponent(id)}/`);
 export const testConnection = (id) => post(`vehicles/${encodeURIComponent(id)}/probe/`);
 export const takeLock = (id, seconds, takeOver = false) =>
   post(`vehicles/${encodeURIComponent(id)}/lock/`, { expires_in_seconds: seconds, take_over: takeOver });

@@ -1,6 +1,6 @@
-// What the palette finds: pages, vehicles and recent commands by a few characters.
+// What the palette finds: pages, saved views, vehicles and recent commands by a few characters.
 
-import { listCommands, listVehicles } from "./api.js";
+import { listCommands, listVehicles, listViews } from "./api.js";
 import { commandAddress, statusLabel } from "./command.js";
 import { element, update } from "./dom.js";
 import { viewer } from "./site.js";
@@ -10,6 +10,7 @@ const TYPING_PAUSE_MS = 120;
 const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 const VEHICLES = 5;
 const COMMANDS = 5;
+const VIEWS = 100;
 const PAGES = [
   ["Dashboard", "/"],
   ["Vehicles", "/vehicles/"],
@@ -28,6 +29,7 @@ export class Palette {
   #asked = null; // {text, done} of the latest search
   #shownText = null; // whose options the list has, all of them
   #opened = 0;
+  #views = null; // once somebody asks for them
   #keys = Promise.resolve(); // after the last key
 
   constructor({ dialog, input, list }) {
@@ -41,7 +43,7 @@ export class Palette {
   open() {
     this.#opened += 1;
     this.#keys = Promise.resolve();
-    this.#asked = this.#shownText = null;
+    this.#asked = this.#shownText = this.#views = null;
     update(this.#list);
     this.#find();
   }
@@ -80,9 +82,11 @@ export class Palette {
   async #load(text) {
     const first = text ? pages(text) : [];
     if (text !== this.#shownText) this.#draw(first, null);
-    const [vehicles, commands] = await Promise.all([text ? findVehicles(text) : [], findCommands(text)]);
+    this.#views ??= listViews({ page_size: VIEWS }).catch(() => ({ results: [] }));
+    const requests = [this.#views, text ? findVehicles(text) : [], findCommands(text)];
+    const [{ results: views }, vehicles, commands] = await Promise.all(requests);
     if (text !== this.#asked.text) return;
-    this.#draw([...first, ...vehicles, ...commands, ...(text ? [] : pages(text))], text);
+    this.#draw([...first, ...matching(views, text), ...vehicles, ...commands, ...(text ? [] : pages(text))], text);
   }
 
   /** `text`: whose options these are, or null when more of them are on their way. */
@@ -122,6 +126,15 @@ export class Palette {
 function pages(text) {
   const found = PAGES.filter(([label]) => label.toLowerCase().includes(text.toLowerCase()));
   return found.map(([label, address]) => ({ label, about: "page", address }));
+}
+
+function matching(views, text) {
+  const found = views.filter(({ name }) => text && name.toLowerCase().includes(text.toLowerCase()));
+  return found.map(({ name, page, query }) => ({
+    label: name,
+    about: `view of ${page}`,
+    address: `/${page}/?${query}`,
+  }));
 }
 
 async function findVehicles(text) {

@@ -9,6 +9,7 @@ import { time } from "../format.js";
 import { ENDED } from "../labels.js";
 import { PagedList } from "../paged_list.js";
 import { RowSelection } from "../row_selection.js";
+import { SavedViews } from "../saved_views.js";
 import { viewer } from "../site.js";
 import { vehicleLink } from "../vehicle.js";
 import { CancelDialog } from "./cancel_dialog.js";
@@ -28,6 +29,7 @@ const list = new PagedList({
 });
 const filters = new FilterForm(byId("filters"), find);
 for (const link of document.querySelectorAll("[data-export]")) exportBy(link, byId("export-message"));
+new SavedViews(() => filters.query());
 
 function selectToCancel() {
   const cancelling = new CancelDialog({

@@ -11,6 +11,7 @@ const CHANGES = {
   cleared: "Cleared",
   gone: "Gone",
   scanned: "Scanned",
+  noted: "Note",
 };
 
 const PAGE_SIZE = 50;
@@ -18,6 +19,8 @@ const PAGE_SIZE = 50;
 export class Timeline {
   #filter = byId("timeline-filter");
   #more = byId("timeline-more");
+  #codes = null; // changes and scans, once they are loaded
+  #notes = [];
   #changes = [];
   #limit = PAGE_SIZE;
 
@@ -31,11 +34,19 @@ export class Timeline {
   }
 
   show({ timeline, scans, is_complete: isComplete }) {
-    this.#changes = [...scans.map(scanMark), ...timeline].sort(
-      (one, other) => Date.parse(other.at) - Date.parse(one.at),
-    );
+    this.#codes = [...scans.map(scanMark), ...timeline];
     offerUnits(this.#filter.elements.ecu, timeline);
     byId("timeline-incomplete").hidden = isComplete;
+    this.#merge();
+  }
+
+  showNotes(notes) {
+    this.#notes = notes.map(noteMark);
+    if (this.#codes) this.#merge();
+  }
+
+  #merge() {
+    this.#changes = [...this.#codes, ...this.#notes].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
     this.#draw();
   }
 
@@ -61,6 +72,13 @@ export class Timeline {
 
 /** A scan among the changes: it stands above those that it found. */
 const scanMark = (scan) => ({ ...scan, change: "scanned", description: "The whole vehicle" });
+
+const noteMark = ({ created_at: at, author, text }) => ({
+  at,
+  change: "noted",
+  description: text,
+  submitted_by: author,
+});
 
 /** Match each word of the text. */
 const matcher = (ecu, text) => (change) => {
@@ -97,7 +115,7 @@ function entry(change) {
     { class: "change", "data-change": change.change },
     element("span", { class: "at" }, time(change.at, "clock")),
     element("span", { class: "what" }, CHANGES[change.change]),
-    element("div", { class: "code-words" }, change.change === "scanned" ? scanned(change) : codeWords(change)),
+    element("div", { class: "code-words" }, (WORDS[change.change] ?? codeWords)(change)),
     source(change),
   );
 }
@@ -114,6 +132,10 @@ const scanned = ({ description, command_id: id }) => [
   id && element("a", { href: reportAddress(byId("vehicle").dataset.vehicle, id) }, "Report"),
 ];
 
+const noted = ({ description }) => element("span", { class: "vehicle-text" }, description);
+
+const WORDS = { scanned, noted };
+
 function statuses({ previous_status: before, status: after }) {
   const known = [before, after].filter((status) => status != null && status !== "");
   if (!known.length) return null;
@@ -123,6 +145,7 @@ function statuses({ previous_status: before, status: after }) {
 }
 
 function source({ command_id: id, change, submitted_by: by }) {
+  if (change === "noted") return element("span", { class: "origin muted" }, bySubmitter(by));
   // A change was read by ReadDTC, ScanVehicle, or a clear that reads.
   const command = { cleared: "ClearDTC", scanned: "ScanVehicle" }[change] ?? "read";
   return element("span", { class: "origin muted" }, sourceLink(command, id), bySubmitter(by));

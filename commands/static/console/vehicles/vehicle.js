@@ -8,6 +8,7 @@ import { ConnectionTest } from "./connection_test.js";
 import { showFacts } from "./facts.js";
 import { showLastCommands } from "./last_commands.js";
 import { LockPanel } from "./lock_panel.js";
+import { NotesPanel } from "./notes.js";
 import { Retirement } from "./retirement.js";
 import { offerScan, showReport } from "./scan.js";
 import { TagPanel } from "./tags.js";
@@ -21,6 +22,7 @@ const timeline = new Timeline();
 const connection = new ConnectionTest(id, () => poll.now());
 const retirement = new Retirement(id, () => poll.now());
 const tags = new TagPanel(id, () => poll.now());
+const notes = new NotesPanel(id, { onChange: () => poll.now(), onNotes: (found) => timeline.showNotes(found) });
 const lock = new LockPanel(id, () => poll.now());
 let codesAt; // when the shown trouble codes were last read or cleared
 let shownCodes = null; // as text
@@ -35,6 +37,7 @@ async function refresh() {
     retirement.show(vehicle);
     connection.show(vehicle);
     tags.show(vehicle);
+    notes.show(vehicle);
     lock.show(vehicle);
     showLastCommands(commands);
     if (vehicle.trouble_codes_at !== codesAt) await refreshCodes(vehicle.trouble_codes_at);

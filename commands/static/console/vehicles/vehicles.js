@@ -6,6 +6,7 @@ import { FilterForm } from "../filters.js";
 import { time } from "../format.js";
 import { PagedList } from "../paged_list.js";
 import { RowSelection } from "../row_selection.js";
+import { SavedViews } from "../saved_views.js";
 import { viewer } from "../site.js";
 import { connectionBadge, modelName, vehicleLink } from "../vehicle.js";
 import { TagDialog } from "./tag_dialog.js";
@@ -101,5 +102,6 @@ function clearSelection() {
   byId("choose-all").focus();
 }
 
+new SavedViews(() => filters.query());
 byId("to-chosen")?.addEventListener("click", sendToSelection);
 byId("clear-choice")?.addEventListener("click", clearSelection);
