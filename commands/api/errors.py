@@ -19,6 +19,7 @@ from commands.api.exceptions import (
     Unavailable,
     UnsafeCommandRuns,
     VehicleLocked,
+    VehicleRetired,
 )
 from commands.database.threads import CONNECTION_LOST
 
@@ -61,6 +62,7 @@ MEANINGS: dict[type[Exception], Callable[[Any], APIException]] = {
     Http404: lambda _: NotFound(),
     lifecycle.TooManyPending: lambda error: TooManyPending(str(error)),
     lifecycle.LockHeld: VehicleLocked,
+    lifecycle.VehicleRetired: lambda error: VehicleRetired(error.vin),
     locks.UnsafeCommandRuns: lambda error: UnsafeCommandRuns(str(error)),
     RequestDataTooBig: lambda _: TooLarge(),
     SuspiciousOperation: lambda error: ParseError(str(error)),

@@ -19,6 +19,7 @@ another worker takes it over and reads back whether it was carried out, if the c
 """
 
 from commands.lifecycle.claims import claim, held, renew, take_over
+from commands.lifecycle.insertion import VehicleRetired
 from commands.lifecycle.locking import (
     LockHeld,
     LockLost,
@@ -54,6 +55,7 @@ __all__ = [
     "LostClaim",
     "Step",
     "TooManyPending",
+    "VehicleRetired",
     "cancel",
     "cancel_many",
     "cancel_running",
