@@ -55,9 +55,7 @@ def test_a_retirement_waits_for_a_submission_that_has_the_vehicle(
 def until_blocked() -> None:
     """Wait until another connection waits for a lock of this one."""
     with connection.cursor() as cursor:
-        blocked = (
-            "SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-        )
+        blocked = "SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
         for _ in range(1_000):
             cursor.execute(blocked)
             if cursor.fetchone():
