@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from vehicles.connectors.failure_types import words_of
+
 # In our own words: the complete lists that are free to download are not free to ship.
 DTC_DESCRIPTIONS = {
     "B1234": "Body fault, meaning defined by the manufacturer",
@@ -69,11 +71,13 @@ class TroubleCode:
 
 def response(ecu_address: str, code: str, status: int) -> dict[str, Any]:
     """Return a `dtc` response, for a code with or without failure type."""
+    failure_type = words_of(code)
     return {
         "type": "dtc",
         "ecuAddress": ecu_address,
         "dtcCode": code,
         "description": DTC_DESCRIPTIONS.get(code[:5], ""),
+        **({"failureType": failure_type} if failure_type else {}),
         "status": f"0x{status:02X}",
         "statusBits": [name for bit, name in enumerate(STATUS_BITS) if status >> bit & 1],
         "confirmed": bool(status & CONFIRMED),

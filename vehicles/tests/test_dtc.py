@@ -47,6 +47,7 @@ def test_a_trouble_code_response_has_its_bytes_and_its_status_in_words() -> None
         "dtcCode": "P0420-13",
         "dtcRaw": "042013",
         "description": "Catalyst system efficiency below threshold, bank 1",
+        "failureType": "circuit open",
         "status": "0x8C",
         "statusBits": ["pendingDTC", "confirmedDTC", "warningIndicatorRequested"],
         "confirmed": True,

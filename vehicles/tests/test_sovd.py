@@ -161,6 +161,7 @@ async def test_faults_are_read_with_bits_names_and_failure_types(
         "dtcCode": "P0420-13",
         "dtcRaw": "042013",
         "description": "Fault 042013",
+        "failureType": "circuit open",
         "status": "0x2F",
         "statusBits": [
             "testFailed",

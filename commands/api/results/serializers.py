@@ -69,6 +69,9 @@ class ComparedCodeSerializer(serializers.Serializer[Any]):
     ecu_address = serializers.CharField()
     dtc_code = serializers.CharField(source="code.dtc_code")
     description = serializers.CharField(source="code.description")
+    failure_type = serializers.CharField(
+        source="code.failure_type", help_text="The failure type byte in words; may be empty."
+    )
     status = serializers.CharField(source="code.status")
     status_bits = serializers.ListField(source="code.status_bits", child=serializers.CharField())
     confirmed = serializers.BooleanField(source="code.confirmed", allow_null=True)

@@ -2,10 +2,11 @@
 
 import { asText, badge, element } from "./dom.js";
 
-export function decoded(response) {
+/** `vehicle`: the ID of the one that has responded. */
+export function decoded(response, vehicle) {
   const decode = DECODERS.get(response?.type);
   if (!decode) return element("pre", { class: "json" }, JSON.stringify(response, null, 2) ?? "");
-  return [decode(response), rawJson(response)];
+  return [decode(response, vehicle), rawJson(response)];
 }
 
 /** The text is made when somebody opens it: few of a thousand responses ever are. */
@@ -86,15 +87,20 @@ function codesText(codes) {
   return codes.length > MAX_LISTED ? `${listed} … (${codes.length})` : listed || "none";
 }
 
-function snapshot({ dtcCode, recordNumber, data, ...rest }) {
+function snapshot({ dtcCode, recordNumber, description, data, ...rest }, vehicle) {
   return element(
     "div",
     { class: "decoded" },
     headline(dtcCode, `snapshot ${asText(recordNumber)}`, true),
+    description && element("p", { class: "vehicle-text" }, asText(description)),
     ecuFacts(rest),
+    vehicle && element("p", {}, element("a", { href: codeAddress(vehicle, dtcCode) }, "Timeline of this code")),
     Array.isArray(data) && data.length > 0 && valueTable(data),
   );
 }
+
+const codeAddress = (vehicle, code) =>
+  `/vehicles/${vehicle}/?${new URLSearchParams({ code: asText(code) })}#timeline-code`;
 
 /** The values of a snapshot, of which the first are drawn. */
 function valueTable(values) {

@@ -2,6 +2,7 @@
 
 import { commandAddress } from "./command.js";
 import { element } from "./dom.js";
+import { viewer } from "./site.js";
 
 /** The last clear of the unit after its last read, if any. */
 export function clearedSince({ ecu_address: address, read_at: readAt }, timeline) {
@@ -13,3 +14,11 @@ export const sourceLink = (text, id) => (id ? element("a", { href: commandAddres
 
 /** The submitter of a command; the API names no user for a command that the viewer may not see. */
 export const bySubmitter = (name) => ` by ${name ?? "another user"}`;
+
+/** A link to the form that reads the snapshot of a code, for those who may send it. */
+export function snapshotLink(vehicle, ecuAddress, dtcCode) {
+  if (!viewer.canSubmit) return null;
+  const query = new URLSearchParams({ vehicle, command: "ReadDTCSnapshot", ecuAddress, dtcCode });
+  const attributes = { href: `/commands/new/?${query}`, "aria-label": `Read the snapshot of ${dtcCode}` };
+  return element("a", attributes, "Snapshot");
+}

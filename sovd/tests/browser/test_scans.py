@@ -48,6 +48,18 @@ def test_a_code_leads_to_its_snapshot(open_tab: Opener, program: Programs) -> No
     table = tab.locator("#live table.values")
     expect(table.locator("thead")).to_have_text("NameValueUnitRaw")
     expect(table.get_by_role("row", name="Engine speed")).to_contain_text("rpm")
+    tab.get_by_role("link", name="Timeline of this code").click()
+    expect(tab.get_by_label("Trouble code", exact=True)).not_to_have_value("")
+    expect(tab.locator("#timeline .change").first).to_be_visible()
+
+
+def test_the_codes_of_a_read_lead_to_their_snapshots(open_tab: Opener, program: Programs) -> None:
+    operator = program("operator")
+    read = operator.submit(vin(47))
+    operator.wait_for_end(read)
+    tab = open_tab(f"/commands/{read}/")
+    link = tab.locator("#live [data-live=codes]").get_by_role("link", name="Read the snapshot of")
+    expect(link.first).to_have_attribute("href", re.compile("command=ReadDTCSnapshot"))
 
 
 def test_a_scan_of_many_vehicles_has_one_line_for_each(open_tab: Opener, program: Programs) -> None:

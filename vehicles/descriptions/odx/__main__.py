@@ -5,6 +5,7 @@ line {"refused": reason}. Without memory the process fails.
 """
 
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -46,6 +47,7 @@ def lines() -> Iterator[Any]:
 
 def main() -> None:
     os.nice(10)
+    gc.disable()  # it would look at millions of elements again and again, all of which are needed
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # it ends with its parent
     seconds, megabytes = map(int, sys.argv[1:])

@@ -3,8 +3,7 @@
 import { troubleCode } from "../decoders.js";
 import { button, byId, element, update } from "../dom.js";
 import { time } from "../format.js";
-import { viewer } from "../site.js";
-import { bySubmitter, clearedSince, sourceLink } from "../trouble_codes.js";
+import { bySubmitter, clearedSince, snapshotLink, sourceLink } from "../trouble_codes.js";
 
 const MAX_SHORT = 10;
 
@@ -59,15 +58,7 @@ function code(stored) {
   const { dtc_code: dtcCode, description, status, status_bits: statusBits, confirmed, first_seen_at: since } = stored;
   const { failure_type: failureType } = stored;
   const shown = troubleCode({ dtcCode, description, failureType, status: status || null, statusBits, confirmed });
-  const seen = element("p", { class: "muted since" }, "first seen ", time(since), snapshotLink(stored));
+  const snapshot = snapshotLink(vehicle, stored.ecu_address, dtcCode);
+  const seen = element("p", { class: "muted since" }, "first seen ", time(since), snapshot && " · ", snapshot);
   return element("li", { "data-code": dtcCode }, shown, seen);
-}
-
-function snapshotLink({ ecu_address: ecuAddress, dtc_code: dtcCode }) {
-  if (!viewer.canSubmit) return null;
-  const query = new URLSearchParams({ vehicle, command: "ReadDTCSnapshot", ecuAddress, dtcCode });
-  return [
-    " · ",
-    element("a", { href: `/commands/new/?${query}`, "aria-label": `Read the snapshot of ${dtcCode}` }, "Snapshot"),
-  ];
 }

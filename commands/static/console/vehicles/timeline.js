@@ -25,6 +25,7 @@ export class Timeline {
   #limit = PAGE_SIZE;
 
   constructor() {
+    this.#filter.elements.code.value = new URLSearchParams(location.search).get("code") ?? "";
     this.#more.addEventListener("click", () => this.#showMore());
     this.#filter.addEventListener("input", () => {
       this.#limit = PAGE_SIZE;

@@ -3,7 +3,7 @@
 import { getComparison } from "../api.js";
 import { badge, cell, element, update } from "../dom.js";
 import { counted, time } from "../format.js";
-import { bySubmitter, sourceLink } from "../trouble_codes.js";
+import { bySubmitter, snapshotLink, sourceLink } from "../trouble_codes.js";
 
 const READS = new Set(["ReadDTC", "ScanVehicle"]);
 const MAX_ROWS = 20; // fit on a screen; the rest is shown when somebody asks
@@ -12,6 +12,7 @@ const LABELS = { new: "New", same: "Same", gone: "Gone" };
 export class CodeTable {
   #root;
   #shownId = null;
+  #vehicle = null; // its ID
   #codes = [];
 
   constructor(root) {
@@ -32,11 +33,12 @@ export class CodeTable {
   }
 
   /** Show the codes of the command when it has them. Without them its log has the responses all the same. */
-  async show({ command_id: id, command_name: name, status }) {
+  async show({ command_id: id, command_name: name, vehicle_id: vehicle, status }) {
     if (status !== "completed" || !READS.has(name) || this.#shownId === id) return;
     this.#shownId = id;
     const comparison = await getComparison(id).catch(() => null);
     if (!comparison?.codes.length || this.#shownId !== id) return;
+    this.#vehicle = vehicle;
     this.#draw(comparison);
     this.#root.hidden = false;
   }
@@ -49,23 +51,34 @@ export class CodeTable {
   }
 
   #drawRows(shown) {
-    update(this.#root.querySelector("tbody"), shown.map(row));
+    update(
+      this.#root.querySelector("tbody"),
+      shown.map((code) => row(code, this.#vehicle)),
+    );
     this.#more.hidden = shown.length === this.#codes.length;
     this.#more.textContent = `Show all ${counted(this.#codes.length, "code")}`;
   }
 }
 
-function row({ ecu_address: ecu, dtc_code: code, description, status, confirmed, change }) {
+function row(compared, vehicle) {
+  const { ecu_address: ecu, dtc_code: code, description, failure_type: failureType } = compared;
+  const { status, confirmed, change } = compared;
   const isConfirmed = confirmed === true ? "Confirmed" : confirmed === false ? "Not confirmed" : "";
   return element(
     "tr",
     { "data-change": change },
     element("td", { tabindex: -1 }, element("strong", { class: "code" }, code)),
-    element("td", { class: "vehicle-text" }, description),
+    element(
+      "td",
+      { class: "vehicle-text" },
+      description,
+      failureType && element("span", { class: "muted" }, ` ${failureType}`),
+    ),
     cell("ECU", element("code", {}, ecu)),
     cell("status", element("code", {}, status)),
     element("td", {}, change === "gone" ? "" : isConfirmed),
     element("td", {}, change && badge(change, LABELS[change])),
+    element("td", {}, change !== "gone" && snapshotLink(vehicle, ecu, code)),
   );
 }
 

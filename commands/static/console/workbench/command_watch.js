@@ -93,6 +93,7 @@ export class CommandWatch {
   #take(command) {
     if (this.#isStopped) return;
     this.#command = command && { ...command };
+    this.#log.vehicle = command?.vehicle_id ?? null;
     this.#header.drawCommand(this.id, command);
     this.#drawStatus();
   }

@@ -5,9 +5,12 @@ import { asText, element } from "../dom.js";
 import { date, time } from "../format.js";
 import { explain, isExplainedByServer } from "../labels.js";
 
-/** hasStarted: whether the command had started before this event. hasDate: whether the line shows the date. */
-export function eventLine(event, { hasStarted, hasDate }) {
-  const [kind, content] = kindAndContent(event, hasStarted);
+/**
+ * hasStarted: whether the command had started before this event. hasDate: whether the line shows the date.
+ * vehicle: the ID of the one that has responded.
+ */
+export function eventLine(event, { hasStarted, hasDate, vehicle }) {
+  const [kind, content] = kindAndContent(event, hasStarted, vehicle);
   const meta = element(
     "p",
     { class: "entry-meta" },
@@ -19,8 +22,8 @@ export function eventLine(event, { hasStarted, hasDate }) {
   return element("li", { class: `entry ${kind}` }, meta, element("div", { class: "entry-body" }, content));
 }
 
-function kindAndContent(event, hasStarted) {
-  if (event.event === "response") return ["answer", decoded(event.response)];
+function kindAndContent(event, hasStarted, vehicle) {
+  if (event.event === "response") return ["answer", decoded(event.response, vehicle)];
   if (event.event === "error") return ["failure", failure(event)];
   return [`step ${asText(event.status)}`, statusChange(event, hasStarted)];
 }

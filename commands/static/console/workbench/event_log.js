@@ -12,6 +12,7 @@ const LINES_PER_LIST = 50; // a browser looks after each list that is out of sig
 const FEW = 5;
 
 export class EventLog {
+  vehicle = null; // the ID of the one whose responses are shown
   #log;
   #list;
   #onDrawn;
@@ -85,7 +86,7 @@ export class EventLog {
     if (this.#hasStarted && event.status === "pending") this.#discountResponses();
     if (event.event === "response") this.#responses += 1;
     const day = date(event.timestamp);
-    const line = eventLine(event, { hasStarted: this.#hasStarted, hasDate: day !== this.#day });
+    const line = eventLine(event, { hasStarted: this.#hasStarted, hasDate: day !== this.#day, vehicle: this.vehicle });
     this.#day = day;
     line.classList.toggle("appears", isAnimated);
     this.#hasStarted ||= event.status === "in_progress";
