@@ -95,8 +95,9 @@ def _section(report: Report, ecu: Compared) -> Section:
 def _identifiers(ecu: Compared) -> Iterator[Identifier]:
     before = ecu.before.identification if ecu.before else {}
     after = ecu.after.identification if ecu.after else {}
+    names = {**IDENTIFIERS, **ecu.last.identifier_names}
     for name in {**before, **after}:
-        yield Identifier(IDENTIFIERS.get(name, name), before.get(name), after.get(name))
+        yield Identifier(names.get(name, name), before.get(name), after.get(name))
 
 
 def _lines(ecu: Compared) -> Iterator[Line]:

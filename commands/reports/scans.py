@@ -60,6 +60,7 @@ class ScannedEcu:
     identification: Mapping[str, str]
     codes: Mapping[str, Code]
     sequence_number: int  # of the event that tells of it
+    identifier_names: Mapping[str, str] = field(default_factory=dict)  # by its description
 
     @property
     def is_read(self) -> bool:
@@ -124,6 +125,7 @@ def _ecu(response: Any, number: int, known: Collection[str]) -> ScannedEcu | Non
         identification=_identification(told.get("identification")),
         codes={code.dtc_code: code for code in codes or [] if code.is_stored},
         sequence_number=number,
+        identifier_names=_identification(told.get("identificationNames")),
     )
 
 

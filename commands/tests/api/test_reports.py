@@ -90,6 +90,17 @@ def test_the_codes_of_two_scans_are_compared(operator: User, vehicle: Vehicle) -
     assert body["after"]["dtc_count"] == 3
 
 
+def test_the_page_names_an_identifier_as_the_description_does(
+    operator: User, vehicle: Vehicle
+) -> None:
+    about = {"identification": {"0xF189": "1.0"}, "identificationNames": {"0xF189": "Calibration"}}
+    after = scan(operator, vehicle, ecu("0x10", **about))
+    page = browser(operator).get(
+        f"/api/v1/vehicles/{vehicle.pk}/report/", {"after": str(after.pk)}, HTTP_ACCEPT="text/html"
+    )
+    assert "<dt>Calibration</dt><dd>1.0</dd>" in page.content.decode()
+
+
 def test_a_code_that_was_only_not_tested_since_the_clear_is_gone(
     operator: User, vehicle: Vehicle
 ) -> None:
