@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import NoReturn, cast
 
 try:
     from sovd_client.answers import Event, Refused, Unavailable, Vehicle
-    from sovd_client.client import Client
+    from sovd_client.client import Client, Timing
 except ModuleNotFoundError as error:
     sys.exit(f"{error.name} is missing. Install it: pip install httpx websockets")
 
@@ -108,6 +108,9 @@ def add_actions(
     submit.add_argument("command_name", help="such as ReadDTC")
     submit.add_argument("params", nargs="*", metavar="name=value")
     submit.add_argument("--follow", action="store_true", help="and show its events as they come")
+    submit.add_argument("--expires-in-seconds", type=int, help="it is not sent later than that")
+    submit.add_argument("--not-before", metavar="TIME", help="such as 2026-12-01T05:00:00Z")
+    submit.add_argument("--priority", choices=["interactive", "background"])
     follow = does.add_parser("follow", help="show the events of a command", parents=[options])
     follow.add_argument("command_id")
     follow.add_argument("--after", type=int, default=0, help="go on after this sequence number")
@@ -161,9 +164,17 @@ async def run(client: Client, options: argparse.Namespace) -> int:
             return 0
         if options.does == "follow":
             return await show(client, options.command_id, options.after)
-        command = await client.submit(options.vehicle, options.command_name, **options.params)
+        timing = timing_of(options)
+        command = await client.submit(
+            options.vehicle, options.command_name, timing, **options.params
+        )
         print(plain(command["command_id"]), flush=True)
         return await show(client, command["command_id"]) if options.follow else 0
+
+
+def timing_of(options: argparse.Namespace) -> Timing:
+    given = {name: getattr(options, name) for name in Timing.__annotations__}
+    return cast(Timing, {name: value for name, value in given.items() if value is not None})
 
 
 async def show(client: Client, command_id: str, after: int = 0) -> int:

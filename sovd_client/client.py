@@ -3,12 +3,20 @@
 import unicodedata
 import uuid
 from collections.abc import AsyncGenerator
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 from urllib.parse import parse_qs
 
 from sovd_client.answers import Command, Event, Page, Refused, Unavailable, Vehicle, checked
 from sovd_client.connection import Connection
 from sovd_client.stream import Stream
+
+
+class Timing(TypedDict, total=False):
+    """When a command may be sent, each as `POST commands/` takes it."""
+
+    expires_in_seconds: int
+    not_before: str
+    priority: str
 
 
 class Client:
@@ -29,12 +37,15 @@ class Client:
     async def __aexit__(self, *error: object) -> None:
         await self._server.close()
 
-    async def submit(self, vehicle: str, command_name: str, **params: Any) -> Command:
+    async def submit(
+        self, vehicle: str, command_name: str, timing: Timing | None = None, **params: Any
+    ) -> Command:
         """Send a command once, however often the connection breaks. `vehicle`: its VIN or id."""
         body = {
             "vehicle_id": await self._vehicle_id(vehicle),
             "command_name": command_name,
             "command_params": params,
+            **(timing or {}),
         }
         await self._server.token()
         try:

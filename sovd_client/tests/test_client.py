@@ -16,6 +16,7 @@ from commands.management.commands.demo_data import VEHICLES
 from sovd.tests.live import Live
 from sovd.tests.processes import SECONDS
 from sovd_client import Client, Event, Refused
+from sovd_client.client import Timing
 from sovd_client.tests.servers import ID, Proxy, proxy_of
 
 VINS = [vin for vin, *_ in VEHICLES]
@@ -71,6 +72,17 @@ async def test_the_client_cancels(live: Live) -> None:
         assert (await operator.cancel(command["command_id"]))["status"] == "cancelled"
         events = await followed(operator, command["command_id"])
     assert [event["status"] for event in events] == ["pending", "cancelled"]
+
+
+async def test_the_client_says_when_a_command_may_be_sent(live: Live) -> None:
+    timing = Timing(expires_in_seconds=60, not_before="2099-01-01T00:00:00Z", priority="background")
+    async with client(live.port) as operator:
+        with pytest.raises(Refused, match="not_before"):
+            await operator.submit(OFFLINE, "ReadDTC", timing, ecuAddress="0x10")
+        del timing["not_before"]
+        command: Any = await operator.submit(OFFLINE, "ReadDTC", timing, ecuAddress="0x10")
+        assert command["priority"] == "background"
+        await operator.cancel(command["command_id"])
 
 
 @pytest.mark.parametrize("separator", ["", " ", "-", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}"])
