@@ -5,7 +5,13 @@ from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import include, path
 
-from commands.accounts.login import LoginView, LogoutEverywhereView, redirect_to_login
+from commands.accounts.login import (
+    AccountView,
+    EndLoginView,
+    LoginView,
+    LogoutEverywhereView,
+    redirect_to_login,
+)
 from commands.api.schema.views import DocsView, SchemaView
 
 
@@ -17,6 +23,8 @@ def favicon(request: HttpRequest) -> HttpResponse:
 urlpatterns = [
     path("", include("commands.urls")),
     path("favicon.ico", favicon),
+    path("accounts/", AccountView.as_view(), name="account"),
+    path("accounts/logins/<uuid:pk>/end/", EndLoginView.as_view(), name="end-login"),
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("accounts/logout-everywhere/", LogoutEverywhereView.as_view(), name="logout-everywhere"),

@@ -76,7 +76,8 @@ def uncount_attempt(request: HttpRequest | Request, name: str) -> None:
 
 
 @receiver(user_logged_in)
-def _forget_attempts(request: HttpRequest | Request, user: User, **_: Any) -> None:
+def forget_attempts(request: HttpRequest | Request, user: User, **_: Any) -> None:
+    """Begin to count anew: the user has just shown the password."""
     LogInCount.objects.filter(pk=_digest(request, user.get_username())).delete()
 
 

@@ -1,33 +1,36 @@
-"""The login page, one for the console and the admin, and logging out everywhere."""
+"""The login page, one for the console and the admin, and the page of one's own account."""
 
 from typing import Any, cast
 from urllib.parse import urlencode
+from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth import views
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse, reverse_lazy
 from django.views import View
 from rest_framework.request import Request
 
 from commands import audit
-from commands.accounts.limits import LoginRefused
-from commands.accounts.tokens import end_logins
-from commands.models import Action
+from commands.accounts.limits import LoginRefused, count_attempt, forget_attempts
+from commands.accounts.tokens import end, end_logins
+from commands.models import Action, TokenFamily
 
 
-class LoginView(views.LoginView):
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Redirect users who are already logged in, unless another page refused them."""
-        if request.user.is_authenticated and not self._was_refused():
-            return HttpResponseRedirect(self.get_success_url())
-        return super().get(request, *args, **kwargs)
+class RefusingMixin:
+    """Say how long to wait, if a password was not checked."""
+
+    request: HttpRequest
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            return super().post(request, *args, **kwargs)
+            return cast(HttpResponse, super().post(request, *args, **kwargs))  # type: ignore[misc]
         except LoginRefused as refusal:
             return self._try_later(refusal)
 
@@ -37,10 +40,67 @@ class LoginView(views.LoginView):
         page["Retry-After"] = str(refusal.wait)
         return page
 
+
+class LoginView(RefusingMixin, views.LoginView):
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Redirect users who are already logged in, unless another page refused them."""
+        if request.user.is_authenticated and not self._was_refused():
+            return HttpResponseRedirect(self.get_success_url())
+        return super().get(request, *args, **kwargs)
+
     def _was_refused(self) -> bool:
         """Return whether the admin sent them here: it refuses users without staff status."""
         asked_for_admin = self.get_redirect_url().startswith(reverse("admin:index"))
         return asked_for_admin and not getattr(self.request.user, "is_staff", False)
+
+
+class PasswordForm(PasswordChangeForm):
+    """Form for a new password. Guesses of the old one count as attempts to log in."""
+
+    def __init__(self, user: User, request: HttpRequest, **options: Any) -> None:
+        super().__init__(user, **options)
+        self._request = request
+
+    def clean_old_password(self) -> str:
+        count_attempt(self._request, self.user.get_username())
+        checked: str = super().clean_old_password()
+        forget_attempts(self._request, self.user)
+        return checked
+
+
+class AccountView(RefusingMixin, views.PasswordChangeView):
+    """Page of the user's own account: a new password, and the logins by the API."""
+
+    template_name = "registration/account.html"
+    form_class = PasswordForm
+    success_url = reverse_lazy("account")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        logins = TokenFamily.objects.filter(user=self.request.user.pk, expires_at__gt=Now())
+        return super().get_context_data(**kwargs, logins=logins.order_by("-started_at"))
+
+    @transaction.atomic
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Change the password, which ends all other logins."""
+        response = super().form_valid(form)
+        audit.record(self.request, Action.CHANGE_PASSWORD)
+        messages.success(self.request, "Your password is changed. All other logins have ended.")
+        return response
+
+
+class EndLoginView(LoginRequiredMixin, View):
+    """End one of the user's own logins by the API."""
+
+    http_method_names = ["post"]
+
+    @transaction.atomic
+    def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        end(get_object_or_404(TokenFamily, pk=pk, user=request.user.pk))
+        audit.record(request, Action.LOG_OUT)
+        return redirect("account")
 
 
 class LogoutEverywhereView(LoginRequiredMixin, View):

@@ -16,6 +16,7 @@ class TokenFamily(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
     latest = models.CharField(max_length=32)  # `jti` of the one refresh token that is not spent
     password_digest = models.CharField(max_length=64)  # of the stored hash, when they logged in
+    started_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
 
     class Meta:

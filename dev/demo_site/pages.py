@@ -27,6 +27,7 @@ class Page(NamedTuple):
 
 PAGES = [
     Page("login", "/accounts/login/", username=""),
+    Page("account", "/accounts/"),
     Page("dashboard", "/"),
     Page("dashboard-of-viewer", "/", username="viewer"),
     Page("vehicles", "/vehicles/"),

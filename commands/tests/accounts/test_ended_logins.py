@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from commands.models import AuditEntry, StreamTicket
+from commands.models import AuditEntry, StreamTicket, TokenFamily
 from commands.tests.accounts.doors import (
     COMMANDS,
     TOKEN,
@@ -182,3 +182,66 @@ def test_a_deleted_user_has_no_tokens(operator: User) -> None:
     tokens = tokens_of(operator)
     operator.delete()
     assert refresh(tokens["refresh"]).status_code == ask(tokens["access"]) == 401
+
+
+# The page of the account
+
+ACCOUNT = "/accounts/"
+NEW = "a long new password 7"
+
+
+def change_password(client: Client, old: str = "sovd-demo", again: str = NEW) -> Any:
+    body = {"old_password": old, "new_password1": NEW, "new_password2": again}
+    return client.post(ACCOUNT, body)
+
+
+@pytest.mark.embedded
+def test_a_new_password_ends_all_other_logins(operator: User) -> None:
+    operator.set_password("sovd-demo")
+    operator.save()
+    tokens, other, session = tokens_of(operator), browser(operator), browser(operator)
+    changed = change_password(session)
+    assert (changed.status_code, changed["Location"]) == (302, ACCOUNT)
+    assert "Your password is changed." in session.get(ACCOUNT).content.decode()
+    assert other.get(COMMANDS).status_code == ask(tokens["access"]) == 401
+    operator.refresh_from_db()
+    assert operator.check_password(NEW)
+    assert AuditEntry.objects.filter(username="operator", action="change_password").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "again", "problem"),
+    [
+        ("wrong", NEW, "Your old password was entered incorrectly."),
+        ("sovd-demo", "another", "The two password fields didn"),
+    ],
+)
+def test_a_password_is_not_changed_by_mistake(
+    operator: User, old: str, again: str, problem: str
+) -> None:
+    operator.set_password("sovd-demo")
+    operator.save()
+    session = browser(operator)
+    assert problem in change_password(session, old, again).content.decode()
+    assert session.get(COMMANDS).status_code == 200
+    operator.refresh_from_db()
+    assert operator.check_password("sovd-demo")
+
+
+def test_guesses_of_the_old_password_are_limited(operator: User, settings: Any) -> None:
+    settings.THROTTLE_LOGIN = "2/minute"
+    session = browser(operator)
+    codes = [change_password(session, "wrong").status_code for _ in range(3)]
+    assert codes == [200, 200, 429]
+
+
+@pytest.mark.embedded
+def test_a_user_ends_one_login_of_their_own(operator: User, stranger: User) -> None:
+    mine, theirs = tokens_of(operator), tokens_of(stranger)
+    families = [TokenFamily.objects.get(user=user).pk for user in (operator, stranger)]
+    addresses = [f"{ACCOUNT}logins/{pk}/end/" for pk in families]
+    kept, session = tokens_of(operator), browser(operator)
+    page = session.get(ACCOUNT).content.decode()
+    assert [address in page for address in addresses] == [True, False]
+    assert [session.post(address).status_code for address in addresses] == [302, 404]
+    assert [ask(each["access"]) for each in (mine, kept, theirs)] == [401, 200, 200]

@@ -64,6 +64,10 @@ POST favicon.ico                             302   302   302   302   302   302
 GET  accounts/login/                         200   200   302   302   302   302
 POST accounts/login/                         200   200   200   200   200   200
 PUT  accounts/login/                         200   200   200   200   200   200
+GET  accounts/                               302   302   200   200   200   200
+POST accounts/                               302   302   200   200   200   200
+PUT  accounts/                               302   302   200   200   200   200
+POST accounts/logins/{pk}/end/               302   302   404   404   404   404
 POST accounts/logout/                        302   302   302   302   302   302
 POST accounts/logout-everywhere/             302   302   302   302   302   302
 
