@@ -28,6 +28,7 @@ from commands.models import (
     Note,
     SavedView,
     ServiceAccount,
+    TokenFamily,
     Webhook,
 )
 from conftest import WAIT_SECONDS, ReadDTC, browser, make_user, make_vehicle, submit, token_of
@@ -472,7 +473,11 @@ def address_of(route: str, command: Command) -> str:
         "admin/auth/group": group.pk,
         "admin/auth/user": user.pk,
     }
+    login = TokenFamily.objects.first() or TokenFamily.objects.create(
+        user=user, expires_at=timezone.now()
+    )
     about = {
+        "accounts": login.pk,  # of another user
         "batches": command.batch_id,
         "campaigns": campaign_of(command).pk,
         "commands": command.pk,

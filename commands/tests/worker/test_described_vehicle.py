@@ -21,7 +21,7 @@ from uds_server import DidAccess, DidDefinition, DtcDefinition, RoutineDefinitio
 
 from commands.database.threads import in_thread
 from commands.models import Command
-from commands.tests.worker.test_doip_commands import add
+from commands.tests.worker.doip_vehicles import add
 from commands.worker.worker import Worker
 from conftest import log_of, make_user, row, submit
 from dev.vehicle import ENGINE

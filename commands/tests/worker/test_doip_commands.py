@@ -12,13 +12,13 @@ from pytest_django.fixtures import Settings
 from commands import lifecycle
 from commands.database.threads import in_thread
 from commands.models import Command
+from commands.tests.worker.doip_vehicles import add
 from commands.worker.worker import Worker
 from conftest import ClearDTC, ReadDTC, api, log_of, mark_seen, row, submit
 from vehicles.descriptions import importing, storage
-from vehicles.models import Ecu, Vehicle
+from vehicles.models import Vehicle
 from vehicles.tests import pdx
 from vehicles.tests.rigs import DoipRig
-from vehicles.tests.targets import Target
 
 STORED = ["P0420-13", "P0420-00", "P0171-00"]
 
@@ -33,22 +33,6 @@ async def rig() -> AsyncIterator[DoipRig]:
 @pytest.fixture
 async def doip_vehicle(transactional_db: None, rig: DoipRig) -> Vehicle:
     return await in_thread(add, rig.vehicle())
-
-
-def add(target: Target) -> Vehicle:
-    vehicle: Vehicle = Vehicle.objects.create(
-        vin=target.vin,
-        connector="doip",
-        connector_settings={**target.connector_settings, "response_timeout": 0.5},
-    )
-    for ecu in target.configured_ecus:
-        Ecu.objects.create(
-            vehicle=vehicle,
-            address=ecu.address,
-            name=ecu.name,
-            logical_address=ecu.logical_address,
-        )
-    return vehicle
 
 
 async def sent(operator: User, vehicle: Vehicle, body: dict[str, Any]) -> Command:
