@@ -343,6 +343,18 @@ def meanwhile(after: str, action: Callable[[], Any]) -> Iterator[None]:
     assert done, f"there was no statement with {after}"
 
 
+def until_blocked() -> None:
+    """Wait until another connection waits for a lock of this one."""
+    with connection.cursor() as cursor:
+        blocked = "SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        for _ in range(1_000):
+            cursor.execute(blocked)
+            if cursor.fetchone():
+                return
+            cursor.execute("SELECT pg_sleep(0.01)")
+    pytest.fail("nobody waits")
+
+
 def in_order(frames: list[dict[str, Any]]) -> list[int]:
     return [frame["sequence_number"] for frame in frames]
 

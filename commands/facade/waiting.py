@@ -36,7 +36,7 @@ async def carry_out(call: Call, command_name: str, params: dict[str, Any]) -> Do
     """Submit a command and wait for its end. Raise SovdError if it did not complete in time."""
     seconds = call.seconds
     with Connections.of_this_process().slot(call.user.pk):
-        command = await in_facade_thread(api_calls.submit, call, command_name, params)
+        command = await _submitted(call, command_name, params)
         try:
             async with asyncio.timeout(seconds):
                 frame, responses = await _end_of(stream_of(call, command))
@@ -48,6 +48,20 @@ async def carry_out(call: Call, command_name: str, params: dict[str, Any]) -> Do
     if frame["status"] != Status.COMPLETED:
         raise errors.of_outcome(frame, command_name)
     return Done(command, responses)
+
+
+async def _submitted(call: Call, command_name: str, params: dict[str, Any]) -> Command:
+    """Submit a command. If the client leaves meanwhile, withdraw it as soon as it is known."""
+    submitting = asyncio.ensure_future(
+        in_facade_thread(api_calls.submit, call, command_name, params)
+    )
+    try:
+        return await asyncio.shield(submitting)
+    except asyncio.CancelledError:
+        await asyncio.wait([submitting])
+        if not submitting.exception():
+            await asyncio.shield(in_facade_thread(api_calls.withdraw, call, submitting.result()))
+        raise
 
 
 def stream_of(call: Call, command: Command, after: int = 0) -> StreamRequest:

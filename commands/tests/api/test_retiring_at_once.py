@@ -4,12 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.db.models.functions import Now
 
 from commands import lifecycle
 from commands.models import AuditEntry, Command, Event
-from conftest import ReadDTC, api, make_user, meanwhile
+from conftest import ReadDTC, api, make_user, meanwhile, until_blocked
 from vehicles.models import Vehicle
 
 
@@ -50,15 +50,3 @@ def test_a_retirement_waits_for_a_submission_that_has_the_vehicle(
             until_blocked()
         assert retiring.result().status_code == 409
         thread.submit(connections.close_all).result()
-
-
-def until_blocked() -> None:
-    """Wait until another connection waits for a lock of this one."""
-    with connection.cursor() as cursor:
-        blocked = "SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-        for _ in range(1_000):
-            cursor.execute(blocked)
-            if cursor.fetchone():
-                return
-            cursor.execute("SELECT pg_sleep(0.01)")
-    pytest.fail("nobody waits")

@@ -3,18 +3,20 @@
 import asyncio
 import json
 import re
+import threading
 from typing import Any
 
 import jsonschema
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from commands import lifecycle
 from commands.database.threads import in_thread
 from commands.facade import errors
 from commands.models import AuditEntry, Command, ErrorCode, Status
 from commands.tests.facade.caller import Caller, at_work, pending
-from conftest import claim_one, make_user, row, until
+from conftest import WAIT_SECONDS, claim_one, make_user, row, until, until_blocked
 from vehicles.models import Vehicle
 
 FAULTS = "/components/0x10/faults"
@@ -160,6 +162,31 @@ async def test_a_client_that_leaves_leaves_no_pending_command(caller: Caller) ->
     calling.cancel()
     await asyncio.wait([calling])
     await until(lambda: in_thread(lambda: row(command).status == Status.CANCELLED))
+
+
+async def test_a_client_that_leaves_during_the_submission_leaves_no_pending_command(
+    caller: Caller, vehicle: Vehicle
+) -> None:
+    """A transaction that has locked the vehicle holds up the submission until it has left."""
+    left, is_waiting = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hold_up() -> None:
+        with transaction.atomic():
+            Vehicle.objects.select_for_update().get(pk=vehicle.pk)
+            until_blocked()
+            loop.call_soon_threadsafe(is_waiting.set)
+            assert left.wait(WAIT_SECONDS)
+
+    held = asyncio.create_task(in_thread(hold_up))
+    calling = asyncio.create_task(caller.get(FAULTS))
+    await asyncio.wait_for(is_waiting.wait(), WAIT_SECONDS)
+    calling.cancel()
+    left.set()
+    await asyncio.wait([calling, held])
+    assert calling.cancelled()
+    command = await in_thread(Command.objects.get)
+    assert command.status == Status.CANCELLED
 
 
 async def test_only_the_responses_since_the_last_claim_count(caller: Caller) -> None:
