@@ -17,8 +17,10 @@ IN_README = {
     "batch": "batch",
     "command-scan": "scan",
     "report": "report",
+    "new-command-by-name": "composer",
 }
 README_WIDTH = 1280
+PARTS = {"new-command-by-name": ".composer"}  # pictures of a part of the page
 
 
 def main() -> None:
@@ -49,7 +51,11 @@ def take(browser: DemoBrowser, page: Page, width: int, file: Path, *, full_page:
         picture = file.with_name(f"{file.name}-{scheme}.png")
         with browser.tab(page.username, width, scheme) as tab:
             browser.show(tab, page)
-            tab.screenshot(path=picture, full_page=full_page)
+            part = tab.locator(PARTS[page.name]) if page.name in PARTS and not full_page else None
+            if part:
+                part.screenshot(path=picture)
+            else:
+                tab.screenshot(path=picture, full_page=full_page)
         print(picture, flush=True)
 
 

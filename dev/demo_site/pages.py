@@ -42,6 +42,11 @@ PAGES = [
     Page("commands", "/commands/"),
     Page("commands-none", "/commands/?search=nothing-is-called-so"),
     Page("new-command", "/commands/new/?vehicle={vehicle}"),
+    Page(
+        "new-command-by-name",
+        "/commands/new/?vehicle={described_vehicle}&command=ReadDataByID"
+        "&ecuAddress=0x10&dataId=0xD001",
+    ),
     Page("new-command-of-viewer", "/commands/new/", username="viewer"),
     Page("command", "/commands/{completed}/"),
     Page("command-scan", "/commands/{scan}/"),

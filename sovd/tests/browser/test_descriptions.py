@@ -64,3 +64,19 @@ def test_only_those_who_maintain_descriptions_are_offered_it(open_tab: Opener) -
     expect(tab.get_by_role("row", name="engine-control.pdx")).to_be_visible()
     expect(tab.get_by_label("PDX file", exact=True)).to_have_count(0)
     expect(tab.get_by_role("link", name="Descriptions", exact=True)).to_have_count(0)
+
+
+def test_a_command_is_composed_by_the_names_of_the_description(
+    open_tab: Opener, site: DemoSite
+) -> None:
+    vehicle = site.ids["described_vehicle"]
+    tab = open_tab(f"/commands/new/?vehicle={vehicle}&command=ReadDataByID&ecuAddress=0x10")
+    name = tab.locator("[data-name]")
+    expect(name).to_have_text(["Engine control"])
+    did = tab.get_by_label("Data identifier")
+    did.fill("oil")
+    expect(tab.locator("#suggestions option")).to_have_count(3)
+    did.fill("0xd001")
+    expect(name).to_have_text(["Engine control", "Engine oil temperature"])
+    did.fill("0xD0")
+    expect(name).to_have_text(["Engine control", ""])

@@ -20,6 +20,7 @@ export class Composer {
   #submit;
   #onSubmitted;
   #fields;
+  #suggestions;
   #filled = Promise.resolve();
   #isBusy = false;
 
@@ -42,7 +43,7 @@ export class Composer {
       lastUsed: ({ name }) => loadValue(name) ?? {},
       onShow: () => this.showErrors([]),
     });
-    new Suggestions(form, chooser);
+    this.#suggestions = new Suggestions(form, chooser);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (!this.#isBusy) this.#trySubmit();
@@ -55,7 +56,7 @@ export class Composer {
 
   /** Submit nothing before this is done: it loads the commands, and what a link chooses. */
   waitFor(filling) {
-    this.#filled = filling;
+    this.#filled = filling.then(() => this.#suggestions.showNames());
   }
 
   /** Take over another command, unless the user has begun one meanwhile. */
