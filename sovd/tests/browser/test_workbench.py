@@ -98,7 +98,7 @@ def test_codes_are_compared_with_the_last_read(open_tab: Opener, program: Progra
     table = tab.get_by_role("region", name="Trouble codes that it has read")
     expect(table).to_contain_text("Compared with: ECU 0x10 read")
     expect(table.locator("tbody tr", has_text="P0420")).to_contain_text("Same")
-    expect(table.get_by_role("link", name="read")).to_have_attribute(
+    expect(table.get_by_role("link", name="read", exact=True)).to_have_attribute(
         "href", f"/commands/{sent[0]}/"
     )
 
