@@ -10,7 +10,7 @@ from vehicles.models import Vehicle
 
 
 class Note(models.Model):
-    """What a person has written about a vehicle. It is never changed."""
+    """Text that a person has written about a vehicle. It is never changed."""
 
     note_id = models.UUIDField("note ID", primary_key=True, default=uuid.uuid4)
     vehicle = models.ForeignKey(

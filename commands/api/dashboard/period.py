@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
 
 
 class FailureCount(NamedTuple):
-    """How many commands failed with one error code."""
+    """Number of commands that failed with one error code."""
 
     error_code: str
     commands: int
