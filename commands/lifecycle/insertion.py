@@ -39,10 +39,12 @@ COMMAND = """
         INSERT INTO commands_event (command_id, sequence_number, kind, payload)
         SELECT %s, 1, %s, %s FROM command
     )"""
-AUDIT = """, audit_{number} AS (
+# One INSERT, since the order of several in one statement is not defined.
+AUDIT = """, audit AS (
         INSERT INTO commands_auditentry (username, user_id, action, subject, details, address)
-        SELECT %s, %s, %s, %s, %s, %s FROM command
+        SELECT entry.* FROM command CROSS JOIN (VALUES {entries}) AS entry
     )"""
+ENTRY = "(%s, %s::bigint, %s, %s, %s::jsonb, %s::inet)"
 HOLD = """
     SELECT vin, retired_at FROM vehicles_vehicle WHERE vehicle_id = ANY(%s)
     ORDER BY vehicle_id FOR KEY SHARE
@@ -97,7 +99,7 @@ def by_one_statement(
     for entry in entries:
         values += [entry.username, entry.user_id, entry.action, entry.subject]
         values += [Jsonb(entry.details), entry.address]
-    audit = "".join(AUDIT.format(number=number) for number in range(len(entries)))
+    audit = AUDIT.format(entries=", ".join([ENTRY] * len(entries))) if entries else ""
     with connection.cursor() as cursor:
         cursor.execute(COMMAND + audit + RESULT, values)
         written = cursor.fetchone()
