@@ -44,6 +44,7 @@ def test_a_vehicle_is_shown_whole(operator: User) -> None:
         "connector": "mock",
         "connector_settings": {"online": True},
         "ecus": [],
+        "matched_variants": [],
         "connection_status": "connected",
         "last_seen_at": in_json(vehicle.last_seen_at),
         "connection_problem": "",
@@ -56,7 +57,7 @@ def test_a_vehicle_is_shown_whole(operator: User) -> None:
         "retired_at": None,
         "commands_waiting": 0,
     }
-    page = shown | {"trouble_codes_at": None, "lock": None}
+    page = shown | {"trouble_codes_at": None, "lock": None, "note_count": 0}
     assert api(operator).get(f"{VEHICLES}{vehicle.pk}/").json() == page
     assert api(operator).get(VEHICLES).json() == {
         "next": None,
