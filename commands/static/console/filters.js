@@ -81,7 +81,8 @@ export function selectValue(select, value) {
 }
 
 /** A local time of the viewer, as an instant. */
-function instantOf(text) {
+/** The instant of a time of this browser's zone; a text that is none stays. */
+export function instantOf(text) {
   const date = new Date(text);
   return Number.isNaN(date.getTime()) ? text : date.toISOString();
 }

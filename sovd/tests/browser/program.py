@@ -40,10 +40,14 @@ class Program:
         )
         return str(command["command_id"])
 
+    def command(self, command_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._get(f"commands/{command_id}/")
+        return found
+
     def wait_for_end(self, command_id: str) -> None:
         """Ask for the command until it has ended."""
         deadline = time.monotonic() + END_SECONDS
-        while self._get(f"commands/{command_id}/")["completed_at"] is None:
+        while self.command(command_id)["completed_at"] is None:
             assert time.monotonic() < deadline, f"{command_id} has not ended"
 
     def cancel(self, command_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Locator, Request, expect
@@ -89,6 +90,29 @@ def test_a_bad_parameter_is_explained_and_not_sent(
     expect(tab.get_by_text(words)).to_be_visible()
     expect(tab).to_have_url(re.compile("/commands/new/"))
     assert asked <= {"GET"}
+
+
+def test_a_command_waits_for_its_time(open_tab: Opener, program: Programs) -> None:
+    vehicle = program("operator").vehicle(vin(46))
+    tab = open_tab(f"/commands/new/?vehicle={vehicle}&command=ReadDTC&ecuAddress=0x10")
+    tab.get_by_text("Timing and priority").click()
+    tab.get_by_label("Expires after, in hours").fill("1000")
+    tab.get_by_role("button", name="Submit command").click()
+    expect(tab.get_by_label("Expires after, in hours")).to_be_focused()
+    expect(tab.get_by_label("Expires after, in hours")).to_have_attribute("aria-invalid", "true")
+    tab.get_by_label("Expires after, in hours").fill("2")
+    tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%S}"
+    tab.get_by_label("Not before").fill(tomorrow)  # in the zone of the browser
+    start = datetime.fromisoformat(tab.evaluate("text => new Date(text).toISOString()", tomorrow))
+    tab.get_by_label("Priority").select_option("background")
+    tab.get_by_role("button", name="Submit command").click()
+    expect(tab).to_have_url(ONE_COMMAND)
+    expect(tab.locator("#live")).to_contain_text("It is not sent before")
+    stored = program("operator").command(tab.url.rstrip("/").rpartition("/")[2])
+    assert (stored["priority"], stored["status"]) == ("background", "pending")
+    assert datetime.fromisoformat(stored["not_before"]) == start
+    assert datetime.fromisoformat(stored["expires_at"]) == start + timedelta(hours=2)
+    program("operator").cancel(stored["command_id"])
 
 
 def test_codes_are_compared_with_the_last_read(open_tab: Opener, program: Programs) -> None:

@@ -1,6 +1,6 @@
 // One command while the page shows it: loaded, followed through its stream, cancelled.
 
-import { cancelCommand, getCommand, getStreamTicket } from "../api.js";
+import { cancelCommand, getCommand, getStreamTicket, serverNow } from "../api.js";
 import { counted, time } from "../format.js";
 import { ENDED, explain } from "../labels.js";
 import { Poll } from "../poll.js";
@@ -199,11 +199,16 @@ export class CommandWatch {
     if (this.#isStopped || this.#connection.name !== "live") return;
     const isPending = this.#command.status === "pending" && this.#vehicle !== null;
     const isAway = isPending && !isConnected(this.#vehicle);
+    const isEarly = isPending && Date.parse(this.#command.not_before) > serverNow();
     const ahead = isPending ? this.#ahead : 0;
-    const key = isAway || ahead ? `${isAway} ${ahead}` : "";
+    const key = isAway || isEarly || ahead ? `${isAway} ${isEarly} ${ahead}` : "";
     if (key === this.#waitingKey) return;
     this.#waitingKey = key;
-    this.#header.showNotice([isAway && this.#awayText(), ahead > 0 && aheadText(ahead)]);
+    this.#header.showNotice([isEarly && this.#earlyText(), isAway && this.#awayText(), ahead > 0 && aheadText(ahead)]);
+  }
+
+  #earlyText() {
+    return ["It is not sent before ", time(this.#command.not_before), ". "];
   }
 
   #awayText() {

@@ -6,6 +6,7 @@ import { CommandFields } from "../command_fields.js";
 import { showLines } from "../dom.js";
 import { loadValue, saveValue, viewer } from "../site.js";
 import { Suggestions } from "./suggestions.js";
+import { Timing } from "./timing.js";
 
 const CAUTION =
   "It changes the vehicle, so you are asked to confirm it. If it breaks off, it is not repeated automatically.";
@@ -21,6 +22,7 @@ export class Composer {
   #onSubmitted;
   #fields;
   #suggestions;
+  #timing;
   #filled = Promise.resolve();
   #isBusy = false;
 
@@ -43,6 +45,7 @@ export class Composer {
       lastUsed: ({ name }) => loadValue(name) ?? {},
       onShow: () => this.showErrors([]),
     });
+    this.#timing = new Timing(form.querySelector("[data-timing]"));
     this.#suggestions = new Suggestions(form, chooser);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -83,10 +86,13 @@ export class Composer {
     this.#chooser.showError(vehicle ? "" : "Choose a vehicle.");
     if (!vehicle) return this.#chooser.focus();
     if (wrong.length) return wrong[0].focus();
+    const mistimed = this.#timing.wrongField();
+    if (mistimed) return mistimed.focus();
     const type = this.#fields.chosenType();
     if (!type) return this.showErrors(["The commands could not be loaded. Reload the page."]);
     const params = this.#fields.values();
     const request = { vehicle_id: vehicle.vehicle_id, command_name: type.name, command_params: params };
+    Object.assign(request, this.#timing.values());
     if (type.safe_to_repeat) return this.#send(request);
     const confirmation = await this.#confirm({ vehicle, type, params }).catch((error) => this.#showFailure(error));
     if (confirmation) await this.#send({ ...request, confirmation });
@@ -107,13 +113,18 @@ export class Composer {
     let first = null;
     for (const [name, messages] of Object.entries(error.fields ?? {})) {
       const text = [messages].flat().join(" ");
-      const field = name === "vehicle_id" ? this.#chooser : this.#fields.fieldOfError(name);
+      const field = this.#fieldOfError(name);
       field?.showError(text);
       if (!field) others.push(`${name}: ${text}`);
       first ??= field;
     }
     if (others.length || !first) this.showErrors(others.length ? others : [detailOf(error)]);
     first?.focus();
+  }
+
+  #fieldOfError(name) {
+    if (name === "vehicle_id") return this.#chooser;
+    return this.#timing.fieldOfError(name) ?? this.#fields.fieldOfError(name);
   }
 
   // Not `disabled`, which would take the focus away.
