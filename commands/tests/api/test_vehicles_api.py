@@ -26,6 +26,7 @@ def waiting(user: User) -> dict[str, int]:
         page = client.get(f"{VEHICLES}{row['vehicle_id']}/").json()
         assert page.pop("trouble_codes_at", "missing") != "missing"
         assert page.pop("lock", "missing") is None
+        assert page.pop("note_count", "missing") == 0
         assert page == row
     return {row["vin"][-1]: row["commands_waiting"] for row in rows}
 
