@@ -1,8 +1,8 @@
 # Every command for people. `make run` and `make test` need Python 3.11, git and make only.
 PYTHON ?= python3
 BIN = .venv/bin
-# Two processes of tests, each with its own Postgres and Valkey
-PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
+# Processes of tests, each with its own Postgres and Valkey: one more than two cores, since they also wait
+PARALLEL = -n 3 --dist loadfile --no-loadscope-reorder
 INSIDE = commands vehicles
 OUTSIDE = sovd sovd_client dev
 EMBEDDED = 'embedded and not (faults or fuzz)'

@@ -143,8 +143,6 @@ def test_a_response_that_is_not_the_last_is_not_noted(owner: User, vehicle: Vehi
 def test_a_group_of_ends_has_as_many_statements_with_webhooks_as_without(
     owner: User, webhooks: int
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("Django writes them one by one")
     for _ in range(webhooks):
         hook(owner)
     for number in range(10):
@@ -153,7 +151,8 @@ def test_a_group_of_ends_has_as_many_statements_with_webhooks_as_without(
     group = [lifecycle.complete.plan(command, {}) for command in lifecycle.claim(10)]
     with CaptureQueriesContext(connection) as asked:
         lifecycle.write_group(group)
-    assert len(asked) == 2
+    if connection.vendor == "postgresql":  # SQLite writes them one by one
+        assert len(asked) == 2
     assert len(noted()) == 10 * webhooks
 
 
