@@ -66,7 +66,7 @@ class FrequentCodesView(ApiView):
 
 
 def _period(request: Request) -> period.Period:
-    question = QuestionSerializer(data=request.query_params)
+    question = QuestionSerializer(data=request.query_params.dict())
     question.is_valid(raise_exception=True)
     return period.PERIODS[question.validated_data["period"]]
 
