@@ -29,6 +29,12 @@ from sovd.tests.site import OFFLINE, VINS, Site, ask, frames_of
 
 DASHBOARDS = BASE / "monitoring" / "grafana" / "dashboards"
 CONNECTED = VINS[:-1]
+WEBHOOK_OF_VIEWER = """
+    INSERT INTO commands_webhook (webhook_id, owner_id, url, secret, of_commands, of_batches,
+        of_campaigns, is_active, sees_all)
+    SELECT gen_random_uuid(), id, 'https://example.com/', '', true, false, false, true, false
+    FROM auth_user WHERE username = 'viewer'
+"""
 
 
 # --- Load
@@ -264,6 +270,15 @@ def is_sent(stack: Stack, command_id: str) -> bool:
     with psycopg.connect(stack.own_servers.postgres.url) as connection:
         sent = "SELECT 1 FROM commands_command WHERE command_id = %s AND sent_at IS NOT NULL"
         return bool(connection.execute(sent, [command_id]).fetchone())
+
+
+def test_a_webhook_is_disabled(stack: Stack, watching: Prometheus) -> None:
+    """Its owner has no longer the right to have webhooks, which a worker notices at its start."""
+    with psycopg.connect(stack.own_servers.postgres.url) as connection:
+        connection.execute(WEBHOOK_OF_VIEWER)
+    stack.kill_workers()
+    stack.start_workers()
+    fires(watching, "WebhookDisabled")
 
 
 def test_requests_fail(stack: Stack, watching: Prometheus) -> None:
