@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN = .venv/bin
 # Processes of tests, each with its own Postgres and Valkey: one more than two cores, since they also wait
-PARALLEL = -n 3 --dist loadfile --no-loadscope-reorder
+PROCESSES ?= 3
+PARALLEL = -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 INSIDE = commands vehicles
 OUTSIDE = sovd sovd_client dev
 EMBEDDED = 'embedded and not (faults or fuzz)'
