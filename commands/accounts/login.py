@@ -5,10 +5,11 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.contrib.auth import views
+from django.contrib.auth import authenticate, views
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,7 +19,7 @@ from django.views import View
 from rest_framework.request import Request
 
 from commands import audit
-from commands.accounts.limits import LoginRefused, count_attempt, forget_attempts
+from commands.accounts.limits import LoginRefused, forget_attempts
 from commands.accounts.tokens import end, end_logins
 from commands.models import Action, TokenFamily
 
@@ -62,10 +63,11 @@ class PasswordForm(PasswordChangeForm):
         self._request = request
 
     def clean_old_password(self) -> str:
-        count_attempt(self._request, self.user.get_username())
-        checked: str = super().clean_old_password()
+        old: str = self.cleaned_data["old_password"]
+        if not authenticate(self._request, username=self.user.get_username(), password=old):
+            raise ValidationError(self.error_messages["password_incorrect"])
         forget_attempts(self._request, self.user)
-        return checked
+        return old
 
 
 class AccountView(RefusingMixin, views.PasswordChangeView):

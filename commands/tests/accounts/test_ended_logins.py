@@ -233,6 +233,8 @@ def test_guesses_of_the_old_password_are_limited(operator: User, settings: Any) 
     session = browser(operator)
     codes = [change_password(session, "wrong").status_code for _ in range(3)]
     assert codes == [200, 200, 429]
+    guesses = AuditEntry.objects.filter(username="operator", action="log_in_failed")
+    assert [each.details.get("locked_out", False) for each in guesses].count(False) == 2
 
 
 @pytest.mark.embedded
