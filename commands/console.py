@@ -15,7 +15,7 @@ from django.views.generic import TemplateView
 from commands.batches import MAX_VEHICLES
 from commands.campaigns.windows import DAYS
 from commands.catalogue import COMMAND_TYPES
-from commands.models import Batch, Campaign, CampaignState, Command, Status
+from commands.models import Batch, Campaign, CampaignState, Command, ErrorCode, Status
 from commands.search import uuid_of
 from vehicles.descriptions.models import Description
 from vehicles.models import Vehicle
@@ -95,7 +95,11 @@ class DescriptionPage(PermissionRequiredMixin, PageAbout):
 
 class CommandsPage(Page):
     template_name = "console/commands.html"
-    extra_context = {"command_names": list(COMMAND_TYPES), "statuses": Status.choices}
+    extra_context = {
+        "command_names": list(COMMAND_TYPES),
+        "statuses": Status.choices,
+        "error_codes": ErrorCode.choices,
+    }
 
 
 class NewCommandPage(Page):

@@ -14,7 +14,6 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from commands.catalogue import COMMAND_TYPES
-from commands.metrics.counters import ENDS
 from commands.models import Command, ErrorCode
 
 MAX_COUNTED = 10_000
@@ -102,11 +101,10 @@ class CommandNameFilter(admin.SimpleListFilter):
 
 
 class ErrorCodeFilter(admin.SimpleListFilter):
-    """Filter by an error code and the status that it implies, since there is an index by status."""
+    """Filter by an error code."""
 
     title = "error code"
     parameter_name = "error_code"
-    STATUSES = {code: status for status, code in ENDS}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
         return ErrorCode.choices
@@ -117,7 +115,7 @@ class ErrorCodeFilter(admin.SimpleListFilter):
             return queryset
         if code not in ErrorCode.values:
             return queryset.none()
-        return queryset.filter(status=self.STATUSES[code], error_code=code)
+        return queryset.filter(error_code=code)
 
 
 class AutocompleteFilter(admin.SimpleListFilter):

@@ -289,6 +289,12 @@ class Command(models.Model):
                 fields=["status", "command_name", "-submitted_at"],
                 condition=Q(status__in=UNSUCCESSFUL),
             ),
+            # The same for the reason of a failure: most reasons are rare.
+            models.Index(
+                name="command_latest_of_error",
+                fields=["error_code", "-submitted_at"],
+                condition=~Q(error_code=""),
+            ),
             # Read by the page of a batch and by its automatic stop.
             models.Index(
                 name="command_of_batch",

@@ -5,7 +5,7 @@ import django_filters
 from django.contrib.auth.models import User
 
 from commands.api.pagination import check_instant
-from commands.models import CampaignVehicle, CommandQuerySet, Status
+from commands.models import CampaignVehicle, CommandQuerySet, ErrorCode, Status
 from commands.search import matching
 from vehicles.search import check_words
 
@@ -29,6 +29,9 @@ class CommandFilter(django_filters.FilterSet):
         method="filter_failed", label="The last tries that failed, timed out or expired"
     )
     status = StatusFilter(choices=Status.choices, method="filter_status")
+    error_code = django_filters.ChoiceFilter(
+        choices=ErrorCode.choices, label="The reason for which a command did not complete"
+    )
     search = django_filters.CharFilter(
         method="filter_search",
         max_length=100,

@@ -154,7 +154,7 @@ def test_no_filter_reads_a_whole_table(
     found_by = {
         **{f"{COMMANDS}?status__exact={each}": "unsuccessful" for each in unsuccessful},
         f"{COMMANDS}?status__exact=pending": "command_(queue|vehicle_queue|overdue) ",
-        **{f"{COMMANDS}?error_code={each}": "unsuccessful" for each in ErrorCode.values},
+        **{f"{COMMANDS}?error_code={each}": "latest_of_error" for each in ErrorCode.values},
         f"{COMMANDS}?command_name=ClearDTC": "command_latest_of_name",
         f"{COMMANDS}?submitted=hour": "command_latest",
         f"{COMMANDS}?o=4": "using command_latest on",

@@ -207,6 +207,9 @@ def test_all_missing_fields_are_named_at_once(operator: User) -> None:
         ("vehicle_id=00000000-0000-0000-0000-000000000000", ""),
         ("status=failed", "late"),
         ("status=expired", ""),
+        ("error_code=vehicle_refused", "late"),
+        ("error_code=expired", ""),
+        ("error_code=", "late early"),
         ("command_name=ClearDTC", "late"),
         ("command_name=Clear", ""),
         ("submitted_by=stranger", "late"),
@@ -223,7 +226,11 @@ def test_each_filter_finds_its_commands(
     operator: User, stranger: User, viewer: User, query: str, finds: str
 ) -> None:
     vehicle = make_vehicle(2)
-    fields = {"command_name": "ClearDTC", "status": Status.FAILED}
+    fields = {
+        "command_name": "ClearDTC",
+        "status": Status.FAILED,
+        "error_code": "vehicle_refused",
+    }
     rows = {
         "early": make_command(operator, make_vehicle(1)),
         "late": make_command(stranger, vehicle, NOON + HOUR, **fields),
@@ -253,6 +260,7 @@ def test_the_newest_command_is_first_unless_asked_otherwise(
     [
         ("vehicle_id", "car", "valid UUID"),
         ("status", "done", "not one of the available choices"),
+        ("error_code", "lost", "not one of the available choices"),
         ("command_name", "x" * 65, "at most 64"),
         ("submitted_by", "x" * 151, "at most 150"),
         ("submitted_after", "yesterday", "valid date"),

@@ -246,6 +246,7 @@ def test_an_export_has_the_commands_that_its_user_may_see(
         ("search=%25", ""),
         ("search=", "CBA"),
         ("submitted_after=2026-03-01T12:30:00Z", "CB"),
+        ("error_code=vehicle_timeout", "C"),
         ("command_name=A", "A"),
     ],
 )
@@ -254,10 +255,11 @@ def test_an_export_has_the_commands_of_the_filtered_list(
 ) -> None:
     """The filters are those of the list."""
     one, other = make_vehicle(101), make_vehicle(102)
+    late = {"status": Status.TIMED_OUT, "error_code": "vehicle_timeout"}
     an_id = "abcd0000-0000-0000-0000-000000000001"
     make_command(operator, one, command_name="A", pk=an_id)
     make_command(operator, other, NOON + HOUR, command_name="B", status=Status.FAILED)
-    make_command(operator, one, NOON + 2 * HOUR, command_name="C", status=Status.TIMED_OUT)
+    make_command(operator, one, NOON + 2 * HOUR, command_name="C", **late)
     assert names(operator, query) == list(finds)
     page = api(operator).get(f"/api/v1/commands/?{query}").json()
     assert [each["command_name"] for each in page["results"]] == list(finds)

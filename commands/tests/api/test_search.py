@@ -93,6 +93,8 @@ def rare_commands(user: User) -> dict[str, str]:
     Command.objects.filter(pk__in=Command.objects.values("pk")[:5_000]).update(vehicle=hot)
     cancelled = Command.objects.filter(pk__in=Command.objects.exclude(vehicle=hot)[:3_000])
     cancelled.update(status="cancelled")
+    failed = Command.objects.filter(pk__in=Command.objects.filter(status="completed")[:3_000])
+    failed.update(status="failed", error_code="vehicle_refused")
     for number in range(40):
         make_command(user, make_vehicle(200 + number)).vehicle.commands.update(
             command_name="ClearDTC", submitted_at=timezone.now() - timedelta(days=40)
@@ -103,6 +105,18 @@ def rare_commands(user: User) -> dict[str, str]:
         "command_latest_of_both": f"vehicle_id={hot.pk}&command_name=ClearDTC",
         "command_latest_unsuccessful_of": "status=cancelled&command_name=ClearDTC",
     }
+
+
+def test_a_reason_that_no_command_has_is_known_from_an_index(
+    operator: User, stranger: User, viewer: User
+) -> None:
+    rare_commands(operator)
+    for user in (operator, stranger, viewer):
+        for query in ("", "&status=failed", "&submitted_after=2026-01-01T00:00:00Z"):
+            with CaptureQueriesContext(connection) as asked:
+                assert listed(user, f"error_code=wrong_vehicle{query}") == []
+            (plan,) = plans(asked)
+            assert "command_latest_of_error" in plan
 
 
 def test_two_filters_read_only_the_commands_they_find(operator: User, viewer: User) -> None:

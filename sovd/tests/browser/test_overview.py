@@ -42,6 +42,10 @@ def test_the_dashboard_shows_a_longer_period(open_tab: Opener, program: Programs
     expect(tab.locator("#outcomes .hover")).to_have_count(84)
     expect(tab.locator("[data-tile=latency]")).to_contain_text("95 % within")
     expect(tab.locator("#codes li").first).to_contain_text(re.compile(r"\d vehicle"))
+    tab.locator("#reasons").get_by_role("link", name="The vehicle refused the command.").click()
+    expect(tab.get_by_label("Reason of failure")).to_have_value("vehicle_refused")
+    expect(tab.locator(f"tr[data-command='{refused}']")).to_be_visible()
+    expect(tab.locator(".result", has_text="not reached")).to_have_count(0)
 
 
 def test_the_list_of_vehicles_follows_the_admin(open_tab: Opener, program: Programs) -> None:

@@ -8,12 +8,14 @@ import { spanOf } from "./tiles.js";
 
 export function showReasons(outcomes) {
   const rows = outcomes.failures.map(({ error_code: code, commands }) => ({
-    label: explain(code)[0],
+    label: element("a", { href: addressOf(code, outcomes) }, explain(code)[0]),
     count: commands,
     text: whole(commands),
   }));
   showCounts("reasons", rows, `No command failed in the last ${spanOf(outcomes)}.`);
 }
+
+const addressOf = (code, { since }) => `/commands/?error_code=${code}&submitted_after=${since}`;
 
 export function showCodes(codes, span) {
   const rows = codes.map(({ dtc_code: code, description, vehicles }) => ({
