@@ -16,6 +16,7 @@ from commands.batches import MAX_VEHICLES
 from commands.campaigns.windows import DAYS
 from commands.catalogue import COMMAND_TYPES
 from commands.models import Batch, Campaign, CampaignState, Command, ErrorCode, Status
+from commands.models.webhook import COLUMNS
 from commands.search import uuid_of
 from vehicles.descriptions.models import Description
 from vehicles.models import Vehicle
@@ -130,6 +131,12 @@ class BatchPage(PageAbout):
     def rows(self) -> QuerySet[Any]:
         batches: QuerySet[Any] = Batch.objects.visible_to(self.request.user)
         return batches
+
+
+class WebhooksPage(PermissionRequiredMixin, Page):
+    template_name = "console/webhooks.html"
+    permission_required = "commands.add_webhook"
+    extra_context = {"events": {str(event): event.label for event in COLUMNS}}
 
 
 class CampaignsPage(Page):

@@ -19,6 +19,7 @@ from commands.console import (
     NewVehiclePage,
     VehiclePage,
     VehiclesPage,
+    WebhooksPage,
 )
 
 urlpatterns = [
@@ -29,6 +30,7 @@ urlpatterns = [
     path("vehicles/<uuid:pk>/", VehiclePage.as_view(), name="vehicle"),
     path("descriptions/", DescriptionsPage.as_view(), name="descriptions"),
     path("descriptions/<uuid:pk>/", DescriptionPage.as_view(), name="description"),
+    path("webhooks/", WebhooksPage.as_view(), name="webhooks"),
     path("commands/", CommandsPage.as_view(), name="commands"),
     path("commands/new/", NewCommandPage.as_view(), name="new-command"),
     path("commands/<uuid:pk>/", CommandPage.as_view(), name="command"),

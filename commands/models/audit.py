@@ -37,6 +37,7 @@ class Action(models.TextChoices):
     ADD_WEBHOOK = "add_webhook", "Add webhook"
     CHANGE_WEBHOOK = "change_webhook", "Change webhook"
     DELETE_WEBHOOK = "delete_webhook", "Delete webhook"
+    ROTATE_SECRET = "rotate_secret", "Replace webhook secret"
     DISABLE_WEBHOOK = "disable_webhook", "Disable webhook"
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - as in the Standard Webhooks specification
+SECRET_OVERLAP = timedelta(hours=24)  # a replaced secret signs for so long beside the new one
 LAST_EXCERPT = 500  # characters of an answer that are kept
 
 
@@ -69,6 +70,8 @@ class Webhook(models.Model):
     )
     url = models.CharField("URL", max_length=2_000)
     secret = models.CharField(max_length=100, default=new_secret)
+    old_secret = models.CharField(max_length=100, blank=True, db_default="")
+    old_secret_until = models.DateTimeField(null=True)
     of_commands = models.BooleanField(default=False)
     of_batches = models.BooleanField(default=False)
     of_campaigns = models.BooleanField(default=False)
@@ -89,6 +92,12 @@ class Webhook(models.Model):
 
     def __str__(self) -> str:
         return f"webhook {self.webhook_id}"
+
+    def secrets_at(self, timestamp: float) -> list[str]:
+        """Return the secrets that sign at this time, in seconds since 1970."""
+        until = self.old_secret_until
+        is_old_valid = until is not None and timestamp < until.timestamp()
+        return [self.secret, self.old_secret] if is_old_valid else [self.secret]
 
     @property
     def events(self) -> list[str]:

@@ -41,12 +41,14 @@ def may_receive(user: User) -> bool:
 
 
 def headers_of(delivery: WebhookDelivery, body: bytes, timestamp: int) -> dict[str, str]:
+    secrets = delivery.webhook.secrets_at(timestamp)
+    signatures = [signature(secret, delivery.pk, timestamp, body) for secret in secrets]
     return {
         "Content-Type": "application/json",
         "User-Agent": "sovd-command-console",
         "webhook-id": str(delivery.pk),
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(delivery.webhook.secret, delivery.pk, timestamp, body),
+        "webhook-signature": " ".join(signatures),
     }
 
 

@@ -39,6 +39,7 @@ PAGES = [
     Page("descriptions", "/descriptions/"),
     Page("descriptions-of-admin", "/descriptions/", username="admin"),
     Page("description", "/descriptions/{description}/", username="admin"),
+    Page("webhooks", "/webhooks/", username="admin"),
     Page("commands", "/commands/"),
     Page("commands-none", "/commands/?search=nothing-is-called-so"),
     Page("new-command", "/commands/new/?vehicle={vehicle}"),

@@ -295,6 +295,7 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "webhooks/",
             "webhooks/{webhook_id}/",
             "webhooks/{webhook_id}/deliveries/",
+            "webhooks/{webhook_id}/secret/",
             "webhooks/{webhook_id}/test/",
         )
     }

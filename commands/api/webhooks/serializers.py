@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from django.db.models import F
 from django.db.models.functions import Now
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 
 from commands.models import DeliveryState, Webhook, WebhookDelivery, WebhookEvent, sees_all_commands
-from commands.models.webhook import COLUMNS
+from commands.models.webhook import COLUMNS, SECRET_OVERLAP, new_secret
 from commands.webhooks.addresses import NotAllowed, check_url
 from vehicles.serializers import StrictBooleanField, StrictCharField, StrictSerializer
 
@@ -47,8 +48,12 @@ class WebhookSerializer(StrictSerializer, serializers.ModelSerializer[Webhook]):
             "created_at",
             "disabled_reason",
             "failures",
+            "old_secret_until",
         ]
-        read_only_fields = ["webhook_id", "created_at"]
+        read_only_fields = ["webhook_id", "created_at", "old_secret_until"]
+        extra_kwargs = {
+            "old_secret_until": {"help_text": "Until then the replaced secret signs as well."}
+        }
 
     def validate_url(self, value: str) -> str:
         try:
@@ -101,6 +106,14 @@ class NewWebhookSerializer(WebhookSerializer):
         )
         webhook.save(force_insert=True)
         return webhook
+
+
+def replace_secret(webhook: Webhook) -> None:
+    """Give the webhook a new secret. The present one signs for SECRET_OVERLAP beside it."""
+    Webhook.objects.filter(pk=webhook.pk).update(
+        secret=new_secret(), old_secret=F("secret"), old_secret_until=Now() + SECRET_OVERLAP
+    )
+    webhook.refresh_from_db()
 
 
 def columns_of(validated_data: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from django.db import transaction
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
@@ -22,6 +23,7 @@ from commands.api.webhooks.serializers import (
     DeliverySerializer,
     NewWebhookSerializer,
     WebhookSerializer,
+    replace_secret,
 )
 from commands.models import Action, DeliveryState, Webhook, WebhookDelivery, WebhookEvent
 
@@ -75,8 +77,8 @@ class WebhookViewSet(
         return [CommandThrottle()] if writes else []
 
     def get_serializer_class(self) -> type[Any]:
-        is_new = self.action == "create"
-        return NewWebhookSerializer if is_new else super().get_serializer_class()
+        has_secret = self.action in ("create", "secret")
+        return NewWebhookSerializer if has_secret else super().get_serializer_class()
 
     @transaction.atomic
     def perform_create(self, serializer: Any) -> None:
@@ -98,6 +100,23 @@ class WebhookViewSet(
         """Delete it with its log. What was not sent yet is not sent."""
         audit.record(self.request, Action.DELETE_WEBHOOK, webhook.pk, url=webhook.url)
         webhook.delete()
+
+    @extend_schema(
+        summary="Replace the secret of a webhook",
+        request=None,
+        responses={200: NewWebhookSerializer},
+    )
+    @action(detail=True, methods=["post"])
+    @transaction.atomic
+    def secret(self, request: Request, webhook_id: str) -> Response:
+        """Make a new secret, and show it this once. For 24 hours all that is sent is signed with
+        the former secret, too: `webhook-signature` then has two signatures."""
+        webhook = self.get_object()
+        if webhook.owner_id != request.user.pk:
+            raise PermissionDenied("The secret of a webhook is its owner's.")
+        replace_secret(webhook)
+        audit.record(request, Action.ROTATE_SECRET, webhook.pk, url=webhook.url)
+        return Response(self.get_serializer(webhook).data)
 
     @extend_schema(
         summary="Send a test to a webhook",

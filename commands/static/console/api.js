@@ -46,6 +46,13 @@ export const deleteNote = (id, noteId) =>
 export const listViews = (filters) => get("views/", filters);
 export const saveView = (view) => post("views/", view);
 export const deleteView = (id) => request("DELETE", `${ROOT}views/${encodeURIComponent(id)}/`);
+export const listWebhooks = () => get("webhooks/");
+export const addWebhook = (webhook) => post("webhooks/", webhook);
+export const changeWebhook = (id, changes) => request("PATCH", `${ROOT}webhooks/${encodeURIComponent(id)}/`, changes);
+export const testWebhook = (id) => post(`webhooks/${encodeURIComponent(id)}/test/`);
+export const newWebhookSecret = (id) => post(`webhooks/${encodeURIComponent(id)}/secret/`);
+export const deleteWebhook = (id) => request("DELETE", `${ROOT}webhooks/${encodeURIComponent(id)}/`);
+export const listDeliveries = (id, filters) => get(`webhooks/${encodeURIComponent(id)}/deliveries/`, filters);
 export const testConnection = (id) => post(`vehicles/${encodeURIComponent(id)}/probe/`);
 export const takeLock = (id, seconds, takeOver = false) =>
   post(`vehicles/${encodeURIComponent(id)}/lock/`, { expires_in_seconds: seconds, take_over: takeOver });

@@ -18,6 +18,7 @@ const PAGES = [
   ["Batches", "/batches/"],
   ...(viewer.canSubmit ? [["New command", "/commands/new/"]] : []),
   ...(viewer.canSubmit ? [["New batch", "/batches/new/"]] : []),
+  ...(viewer.canHaveWebhooks ? [["Webhooks", "/webhooks/"]] : []),
 ];
 
 export class Palette {

@@ -3,7 +3,8 @@
 import { byId } from "./dom.js";
 import { zoneName } from "./format.js";
 
-const { username, canSubmit, seesAll, canSendUnsafe, canSendIntrusive, canApprove } = document.body.dataset;
+const { username, canSubmit, seesAll, canSendUnsafe, canSendIntrusive, canApprove, canHaveWebhooks } =
+  document.body.dataset;
 
 /** The user of this page and what to offer. The server checks every right itself. */
 export const viewer = {
@@ -13,6 +14,7 @@ export const viewer = {
   canSendUnsafe: canSendUnsafe === "true",
   canSendIntrusive: canSendIntrusive === "true",
   canApprove: canApprove === "true",
+  canHaveWebhooks: canHaveWebhooks === "true",
 };
 
 // --- Values that this browser stores for the viewer: the parameters used last, and choices of view

@@ -51,6 +51,7 @@ GET  vehicles/new/                           302   302   403   403   403   200
 GET  vehicles/{pk}/edit/                     302   302   403   403   403   200
 GET  descriptions/                           302   302   200   200   200   200
 GET  descriptions/{pk}/                      302   302   200   200   200   200
+GET  webhooks/                               302   302   200   200   403   200
 GET  commands/                               302   302   200   200   200   200
 GET  commands/new/                           302   302   200   200   200   200
 GET  commands/{pk}/                          302   302   404   200   200   200
@@ -181,6 +182,7 @@ POST api/v1/webhooks/                        401   401   400   400   403   400
 GET  api/v1/webhooks/{webhook_id}/           401   401   404   200   403   200
 PATCH api/v1/webhooks/{webhook_id}/          401   401   404   200   403   200
 POST api/v1/webhooks/{webhook_id}/test/      401   401   404   202   403   202
+POST api/v1/webhooks/{webhook_id}/secret/    401   401   404   200   403   403
 GET  api/v1/webhooks/{webhook_id}/deliveries/ 401  401   404   200   403   200
 DELETE api/v1/webhooks/{webhook_id}/         401   401   404   204   403   204
 GET  api/v1/                                 404   404   404   404   404   404

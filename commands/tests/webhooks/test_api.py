@@ -1,9 +1,11 @@
 """The routes of webhooks: who has them, what they may be, and what the log says."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from commands.database.threads import in_thread
 from commands.models import AuditEntry, Webhook, WebhookDelivery
@@ -116,6 +118,45 @@ def test_who_may_change_all_webhooks_stops_one_and_cannot_turn_it_elsewhere(owne
     assert api(chief).patch(at(made), {"url": "https://8.8.4.4/"}).status_code == 403
     assert api(chief).patch(at(made), {"is_active": False}).status_code == 200
     assert not Webhook.objects.get().is_active
+
+
+def test_the_new_secret_is_shown_once_and_to_the_owner_only(owner: User) -> None:
+    chief = make_user("chief", "add_webhook", "change_webhook")
+    made = registered(owner)
+    assert api(chief).post(at(made, "secret/")).status_code == 403
+    seen = api(owner).post(at(made, "secret/")).json()
+    webhook = Webhook.objects.get()
+    assert seen["secret"] == webhook.secret != made["secret"]
+    assert webhook.old_secret == made["secret"]
+    assert webhook.old_secret_until is not None
+    assert timedelta(hours=23) < webhook.old_secret_until - timezone.now() < timedelta(hours=24.1)
+    assert api(owner).get(at(made)).json() == {
+        name: value for name, value in seen.items() if name != "secret"
+    }
+    entry = AuditEntry.objects.get(action="rotate_secret")
+    assert (entry.username, entry.subject) == ("owner", made["webhook_id"])
+    assert not {webhook.secret, webhook.old_secret} & set(entry.details.values())
+
+
+async def test_the_former_secret_signs_as_well_until_its_time_is_over(
+    owner: User, receiver: Receiver
+) -> None:
+    first = await in_thread(registered, owner, url=receiver.url)
+    client = await in_thread(api, owner)
+    second = (await in_thread(client.post, at(first, "secret/"))).json()
+    await in_thread(client.post, at(first, "test/"))
+    await Deliveries().settle()
+    past = timezone.now() - timedelta(seconds=1)
+    await in_thread(Webhook.objects.update, old_secret_until=past)
+    await in_thread(client.post, at(first, "test/"))
+    await Deliveries().settle()
+    found = [
+        [verify(made["secret"], sent.headers, sent.body) for made in (first, second)]
+        for sent in receiver.received
+    ]
+    assert found == [[True, True], [False, True]]
+    numbers = [len(sent.headers["webhook-signature"].split()) for sent in receiver.received]
+    assert numbers == [2, 1]
 
 
 async def test_a_test_arrives_and_is_in_the_log(owner: User, receiver: Receiver) -> None:
