@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import Binding, parse_stream
 from psycopg import ProgrammingError
@@ -31,6 +31,10 @@ DATABASE_FORM = (
 REDIS_FORM = (
     "must be redis://:password@host:port/0 or unix:///path; "
     "in the password write # as %23, / as %2F, ? as %3F and % as %25"
+)
+MAIL_FORM = (
+    "must be smtp://user:password@host:25, smtps:// (TLS from the beginning) or smtp+tls:// "
+    "(STARTTLS); in the password write / as %2F, @ as %40, # as %23 and % as %25"
 )
 
 
@@ -230,6 +234,26 @@ def env_redis(env: Mapping[str, str], name: str) -> str:
     ):
         refuse(f"{name} {REDIS_FORM}")
     return url
+
+
+MAIL_PORTS = {"smtp": 25, "smtps": 465, "smtp+tls": 587}
+
+
+def env_email(env: Mapping[str, str], name: str) -> tuple[str, int, str, str, bool, bool]:
+    """Return the host, the port, the user and the password of a mail server, and whether the
+    connection begins with TLS, or turns to it. Without a URL the host is empty."""
+    url = env_secret(env, name)
+    try:
+        parts = urlsplit(url or "smtp:")
+        port = parts.port or MAIL_PORTS[parts.scheme]
+    except (KeyError, ValueError):  # another scheme, or a port that is no number
+        refuse(f"{name} {MAIL_FORM}")
+    rest = parts.path.strip("/") or parts.query or parts.fragment
+    if url and (not parts.hostname or parts.port == 0 or rest):
+        refuse(f"{name} {MAIL_FORM}")
+    login = [unquote(text or "") for text in (parts.username, parts.password)]
+    is_tls = [parts.scheme == scheme for scheme in ("smtps", "smtp+tls")]
+    return (parts.hostname or "", port, login[0], login[1], is_tls[0], is_tls[1])
 
 
 # --- .env

@@ -22,6 +22,7 @@ from sovd.env import (
     Environment,
     env_bool,
     env_database,
+    env_email,
     env_float,
     env_hosts,
     env_https_header,
@@ -329,6 +330,19 @@ WEBHOOK_ALLOWED_NETWORKS = env_networks(env, "WEBHOOK_ALLOWED_NETWORKS")
 WEBHOOK_ALLOW_HTTP = env_bool(env, "WEBHOOK_ALLOW_HTTP", False)
 WEBHOOK_MAX_FAILURES = env_int(env, "WEBHOOK_MAX_FAILURES", 30, minimum=1)
 WEBHOOK_LOG_DAYS = env_int(env, "WEBHOOK_LOG_DAYS", 7, minimum=1, maximum=3_650)
+# Without EMAIL_URL no e-mails are sent, and none are offered.
+(
+    EMAIL_HOST,
+    EMAIL_PORT,
+    EMAIL_HOST_USER,
+    EMAIL_HOST_PASSWORD,
+    EMAIL_USE_SSL,
+    EMAIL_USE_TLS,
+) = env_email(env, "EMAIL_URL")
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env_str(env, "EMAIL_FROM", "sovd@localhost")
+MAIL_AFTER_SECONDS = env_float(env, "MAIL_AFTER_SECONDS", 60)
+SITE_URL = next(iter(env_origins(env, "SITE_URL")), "")  # of links in e-mails
 PENDING_COMMANDS_PER_USER = env_int(env, "PENDING_COMMANDS_PER_USER", 10_000, minimum=1)
 MOCK_VEHICLE_LATENCY_SECONDS = env_float(env, "MOCK_VEHICLE_LATENCY_SECONDS", 0.5)
 MOCK_VEHICLE_TIMEOUT_RATE = env_float(env, "MOCK_VEHICLE_TIMEOUT_RATE", 0, maximum=1)

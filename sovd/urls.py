@@ -12,6 +12,7 @@ from commands.accounts.login import (
     LogoutEverywhereView,
     redirect_to_login,
 )
+from commands.accounts.mail_choice import MailChoiceView
 from commands.api.schema.views import DocsView, SchemaView
 
 
@@ -25,6 +26,7 @@ urlpatterns = [
     path("favicon.ico", favicon),
     path("accounts/", AccountView.as_view(), name="account"),
     path("accounts/logins/<uuid:pk>/end/", EndLoginView.as_view(), name="end-login"),
+    path("accounts/mail/", MailChoiceView.as_view(), name="mail-choice"),
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("accounts/logout-everywhere/", LogoutEverywhereView.as_view(), name="logout-everywhere"),

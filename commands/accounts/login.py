@@ -4,6 +4,7 @@ from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import authenticate, views
 from django.contrib.auth.forms import PasswordChangeForm
@@ -19,6 +20,7 @@ from django.views import View
 from rest_framework.request import Request
 
 from commands import audit
+from commands.accounts import mail_choice
 from commands.accounts.limits import LoginRefused, forget_attempts
 from commands.accounts.tokens import end, end_logins
 from commands.models import Action, TokenFamily
@@ -82,7 +84,10 @@ class AccountView(RefusingMixin, views.PasswordChangeView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         logins = TokenFamily.objects.filter(user=self.request.user.pk, expires_at__gt=Now())
-        return super().get_context_data(**kwargs, logins=logins.order_by("-started_at"))
+        about = {"logins": logins.order_by("-started_at"), "after": settings.MAIL_AFTER_SECONDS}
+        if mail_choice.is_offered():
+            about |= {"offers_mail": True, "mail": mail_choice.of(cast(User, self.request.user))}
+        return super().get_context_data(**kwargs, **about)
 
     @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:

@@ -140,12 +140,15 @@ STATEMENT = """
             lease_expires_at = CASE WHEN step.is_end THEN NULL ELSE command.lease_expires_at END,
             completed_at = CASE WHEN step.is_end THEN statement_timestamp() END
         FROM unchanged AS step WHERE command.command_id = step.command_id
-        RETURNING command.command_id, command.submitted_by_id, step.is_end
+        RETURNING command.command_id, command.submitted_by_id, step.is_end,
+            command.command_name = 'ScanVehicle' AND command.batch_id IS NULL
+                AND command.campaign_id IS NULL AS is_scan
     ), delivery AS (
         INSERT INTO commands_webhookdelivery (delivery_id, webhook_id, event, subject)
         SELECT gen_random_uuid(), webhook.webhook_id, 'command.ended', moved.command_id
         FROM moved JOIN commands_webhook AS webhook ON moved.is_end
-            AND webhook.is_active AND webhook.of_commands
+            AND webhook.is_active
+            AND (webhook.of_commands OR webhook.of_scans AND moved.is_scan)
             AND (webhook.sees_all OR webhook.owner_id = moved.submitted_by_id)
     )
     INSERT INTO commands_event (command_id, sequence_number, kind, payload)

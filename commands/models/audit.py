@@ -11,6 +11,7 @@ class Action(models.TextChoices):
     LOG_IN = "log_in", "Log in"
     LOG_IN_FAILED = "log_in_failed", "Failed login"
     LOG_OUT = "log_out", "Log out"
+    CHANGE_ACCOUNT = "change_account", "Change own account"
     CHANGE_PASSWORD = "change_password", "Change password"
     EXPORT = "export"
     ADD_VEHICLE = "add_vehicle", "Add vehicle"

@@ -337,5 +337,11 @@ class Command(models.Model):
         return self.lost_workers >= MAX_LOST_WORKERS - 1
 
     @property
+    def is_scan_by_itself(self) -> bool:
+        """True for a scan that belongs to no batch and no campaign."""
+        is_one_of_many = self.batch_id is not None or self.campaign_id is not None
+        return self.command_name == "ScanVehicle" and not is_one_of_many
+
+    @property
     def has_ended(self) -> bool:
         return self.status in TERMINAL

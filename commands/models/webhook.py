@@ -50,10 +50,16 @@ def new_secret() -> str:
 class WebhookQuerySet(models.QuerySet["Webhook"]):
     def manageable_by(self, user: User | AnonymousUser) -> WebhookQuerySet:
         """Return the user's own webhooks, or all with the permission to change them."""
-        return self if user.has_perm("commands.change_webhook") else self.filter(owner_id=user.pk)
+        webhooks = self.filter(is_mail=False)
+        may_change = user.has_perm("commands.change_webhook")
+        return webhooks if may_change else webhooks.filter(owner_id=user.pk)
 
     def asking_for(self, event: WebhookEvent) -> WebhookQuerySet:
         return self.filter(**{COLUMNS[event]: True}, is_active=True)
+
+    def asking_for_scans(self) -> WebhookQuerySet:
+        """Return those that ask for scans, alone or among all commands."""
+        return self.filter(Q(of_commands=True) | Q(of_scans=True), is_active=True)
 
     def to_serve(self) -> WebhookQuerySet:
         """Return those that have a delivery which is due."""
@@ -75,6 +81,9 @@ class Webhook(models.Model):
     of_commands = models.BooleanField(default=False)
     of_batches = models.BooleanField(default=False)
     of_campaigns = models.BooleanField(default=False)
+    of_scans = models.BooleanField(default=False, db_default=False)  # by themselves, in no batch
+    # Sent by e-mail to its owner, about what its owner has started and what took long.
+    is_mail = models.BooleanField(default=False, db_default=False)
     is_active = models.BooleanField("active", default=True)
     disabled_reason = models.CharField(max_length=300, blank=True, db_default="")
     created_at = models.DateTimeField(db_default=Now())
@@ -89,6 +98,11 @@ class Webhook(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-webhook_id"]
+        constraints = [
+            models.UniqueConstraint(
+                name="one_mail_per_user", fields=["owner"], condition=Q(is_mail=True)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"webhook {self.webhook_id}"

@@ -17,27 +17,31 @@ from commands.models import (
     Campaign,
     Command,
     Status,
+    Webhook,
     WebhookDelivery,
     WebhookEvent,
 )
+from commands.webhooks import mail
 
 ENDS = [status for status in Status if status not in (Status.PENDING, Status.IN_PROGRESS)]
 
 
 def body_of(delivery: WebhookDelivery) -> bytes | None:
     """Return the body, the same at each attempt. None if the owner may not see the subject now."""
-    owner = delivery.webhook.owner
-    if not may_receive(owner):
+    webhook = delivery.webhook
+    if not may_receive(webhook):
         return None
-    data = DATA[WebhookEvent(delivery.event)](owner, delivery.subject)
-    if data is None:
+    data = DATA[WebhookEvent(delivery.event)](webhook.owner, delivery.subject)
+    if data is None or (webhook.is_mail and not mail.was_long(data)):
         return None
     head = {"id": delivery.pk, "type": delivery.event, "timestamp": delivery.created_at}
     return json.dumps(head | {"data": data}, cls=DjangoJSONEncoder).encode()
 
 
-def may_receive(user: User) -> bool:
-    return user.is_active and user.has_perm("commands.add_webhook")
+def may_receive(webhook: Webhook) -> bool:
+    owner = webhook.owner
+    has_right = owner.email if webhook.is_mail else owner.has_perm("commands.add_webhook")
+    return owner.is_active and bool(has_right)
 
 
 def headers_of(delivery: WebhookDelivery, body: bytes, timestamp: int) -> dict[str, str]:
@@ -110,7 +114,7 @@ def _batch(owner: User, pk: Any) -> Data:
     )
     if found is None:
         return None
-    counts = dict(commands.values_list("status").annotate(Count("*")))
+    counts = dict(commands.values_list("status").annotate(number=Count("*")))
     found |= {"counts": {status: counts.get(status, 0) for status in ENDS}}
     return _named(found | commands.aggregate(ended_at=Max("completed_at")))
 

@@ -1,9 +1,11 @@
 """Deliveries: claimed one at a time for each webhook, sent, and written down."""
 
 import asyncio
+import json
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
+from smtplib import SMTPException
 from time import time
 from typing import Any
 from uuid import UUID
@@ -26,7 +28,7 @@ from commands.models import (
     sees_all_commands,
 )
 from commands.models.webhook import LAST_EXCERPT
-from commands.webhooks import content
+from commands.webhooks import content, mail
 from commands.webhooks.addresses import NotAllowed, checked_addresses, checked_form
 from vehicles.connectors.sovd.transport import PinnedTransport, public_context
 
@@ -39,6 +41,9 @@ MAX_ATTEMPTS = 20  # of one delivery: about twelve hours
 FIRST_DELAY = 10.0  # seconds, then twice as long each time
 LONGEST_DELAY = 3_600.0
 IN_A_ROW = 100  # deliveries to one webhook, before it has to wait for its next turn
+NOT_SENT = "Its owner may not see it, it is gone, or it was over too soon for an e-mail."
+NO_RIGHT = "Its owner has left, or has no longer the right to have webhooks."
+NO_RIGHT_TO_MAIL = "Its owner has left, or has no longer an e-mail address."
 WORKER = "manage.py runworker"  # the author of audit entries: no user's name has a blank
 
 
@@ -60,7 +65,8 @@ async def serve(webhook_id: UUID) -> None:
             claimed = await in_thread(claim, webhook_id)
             if claimed is None:
                 break
-            attempt = await post(client, *claimed)
+            is_mail = claimed[0].webhook.is_mail
+            attempt = await (by_mail(*claimed) if is_mail else post(client, *claimed))
             await in_thread(write_down, claimed[0], attempt)
             if attempt.problem:
                 break
@@ -74,7 +80,7 @@ def claim(webhook_id: UUID) -> tuple[WebhookDelivery, bytes] | None:
     while delivery := _claim_next(webhook_id):
         if body := content.body_of(delivery):
             return delivery, body
-        _mark(delivery, DeliveryState.DROPPED, Attempt("Its owner may not see it, or it is gone."))
+        _mark(delivery, DeliveryState.DROPPED, Attempt(NOT_SENT))
     return None
 
 
@@ -107,6 +113,14 @@ async def post(client: httpx.AsyncClient, delivery: WebhookDelivery, body: bytes
         return Attempt(str(error))
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return Attempt(f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+async def by_mail(delivery: WebhookDelivery, body: bytes) -> Attempt:
+    try:
+        await asyncio.to_thread(mail.send, delivery, json.loads(body))
+    except (OSError, SMTPException, mail.NotConfigured) as error:
+        return Attempt(f"{type(error).__name__}: {' '.join(str(error).split())}")
+    return Attempt()
 
 
 async def _excerpt(response: httpx.Response) -> str:
@@ -203,7 +217,7 @@ def _change(webhook: Webhook, **changes: Any) -> None:
 def refresh_rights() -> None:
     """Note what the owners of active webhooks may see now, and disable those of others."""
     for webhook in Webhook.objects.filter(is_active=True).select_related("owner"):
-        if not content.may_receive(webhook.owner):
-            disable(webhook, "Its owner has left, or has no longer the right to have webhooks.")
-        elif webhook.sees_all != sees_all_commands(webhook.owner):
+        if not content.may_receive(webhook):
+            disable(webhook, NO_RIGHT_TO_MAIL if webhook.is_mail else NO_RIGHT)
+        elif webhook.sees_all != (sees_all_commands(webhook.owner) and not webhook.is_mail):
             _change(webhook, sees_all=not webhook.sees_all)

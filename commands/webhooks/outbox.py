@@ -27,13 +27,18 @@ AT_ONCE = 500  # batches of one transaction
 
 def note_ended_commands(log: Iterable[Event]) -> None:
     """Note the ends among these new events."""
-    ended = [
-        (event.command_id, event.command.submitted_by_id)
-        for event in log
-        if event.payload.get("status") in TERMINAL
-    ]
+    ended = [event.command for event in log if event.payload.get("status") in TERMINAL]
     if ended:
-        _note(WebhookEvent.COMMAND_ENDED, ended)
+        scans = [command for command in ended if command.is_scan_by_itself]
+        asking = list(Webhook.objects.asking_for_scans())
+        of_all = [webhook for webhook in asking if webhook.of_commands]
+        of_scans = [webhook for webhook in asking if not webhook.of_commands]
+        _write(WebhookEvent.COMMAND_ENDED, _with_users(ended), of_all)
+        _write(WebhookEvent.COMMAND_ENDED, _with_users(scans), of_scans)
+
+
+def _with_users(commands: Iterable[Command]) -> list[tuple[UUID, int]]:
+    return [(command.pk, command.submitted_by_id) for command in commands]
 
 
 def note_ended_campaign(campaign: Campaign) -> None:
@@ -66,7 +71,12 @@ def _settle_some(since: Any) -> int:
 
 def _note(event: WebhookEvent, subjects: Collection[tuple[UUID, int]]) -> None:
     """Write the deliveries for subjects, each with the ID of the user who submitted it."""
-    webhooks = list(Webhook.objects.asking_for(event))
+    _write(event, subjects, list(Webhook.objects.asking_for(event)))
+
+
+def _write(
+    event: WebhookEvent, subjects: Collection[tuple[UUID, int]], webhooks: Iterable[Webhook]
+) -> None:
     WebhookDelivery.objects.bulk_create(
         WebhookDelivery(webhook=webhook, event=event, subject=subject)
         for webhook in webhooks

@@ -38,6 +38,10 @@ GOOD: list[tuple[Any, str, object]] = [
     (env.env_redis, "redis://user:p%23ss@host:6379/1", "redis://user:p%23ss@host:6379/1"),
     (env.env_redis, "unix:///run/redis.sock", "unix:///run/redis.sock"),
     (env.env_redis, "rediss://host", "rediss://host"),
+    (env.env_email, "", ("", 25, "", "", False, False)),
+    (env.env_email, "smtp://host", ("host", 25, "", "", False, False)),
+    (env.env_email, "smtps://u:p%40ss@host/", ("host", 465, "u", "p@ss", True, False)),
+    (env.env_email, "smtp+tls://u:p@host:2525", ("host", 2525, "u", "p", False, True)),
 ]
 
 
@@ -105,6 +109,8 @@ WRONG: list[tuple[Any, list[str]]] = [
     (env.env_redis, ["http://host", "host:6379", "redis://host:99999/0", "redis://host:0"]),
     (env.env_redis, ["redis://host:port/0", "redis://host/name", "unix://"]),
     (env.env_redis, ["redis://:p#ss@host/0", "redis://:p/ss@host/0", "redis://:p?ss@host/0"]),
+    (env.env_email, ["mail.example.com:25", "https://host", "smtp://host:port", "smtp://:25"]),
+    (env.env_email, ["smtp://host:0", "smtp://host/path", "smtp://u:p/ss@host", "smtp://host?a=1"]),
     (env.env_database, ["mysql://host/name", "host:5432", "postgres://host:port/name"]),
     (env.env_database, ["postgres://host", "postgres://host/", "postgres://host:99999/name"]),
     (env.env_database, ["postgres://host:0/name", "postgres://host/name?sslmod=require"]),

@@ -71,6 +71,8 @@ REFUSED: list[tuple[str, dict[str, str]]] = [
     ("WORKER_CONCURRENCY=2.5 must be", {"WORKER_CONCURRENCY": "2.5"}),
     ("THROTTLE_LOGIN='often'", {"THROTTLE_LOGIN": "often"}),
     ("TRUSTED_PROXIES=-1 must be", {"TRUSTED_PROXIES": "-1"}),
+    ("EMAIL_URL must be smtp://", {"EMAIL_URL": "mail.example.com"}),
+    ("SITE_URL: 'console'", {"SITE_URL": "console"}),
     ("SOVD_VAR_DIR=/dev/null/var", {"SOVD_VAR_DIR": "/dev/null/var"}),
     ("SOVD_VAR_DIR=/proc cannot be used", {"SOVD_VAR_DIR": "/proc"}),
     ("PROMETHEUS_MULTIPROC_DIR=/proc", {"PROMETHEUS_MULTIPROC_DIR": "/proc"}),

@@ -94,7 +94,7 @@ class NewWebhookSerializer(WebhookSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         user = self.context["request"].user
-        if Webhook.objects.filter(owner=user).count() >= MAX_WEBHOOKS:
+        if Webhook.objects.filter(owner=user, is_mail=False).count() >= MAX_WEBHOOKS:
             message = f"You have {MAX_WEBHOOKS} webhooks, which is the limit. Delete one of them."
             raise ValidationError({"url": message})
         return super().validate(attrs)

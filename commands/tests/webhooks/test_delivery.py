@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from commands import lifecycle
 from commands.database.threads import in_thread
-from commands.models import AuditEntry, Command, Webhook, WebhookDelivery
+from commands.models import AuditEntry, Batch, Command, Webhook, WebhookDelivery
 from commands.tests.webhooks.receiver import Receiver, receiving, verify
 from commands.webhooks import addresses, delivery
 from commands.worker.retention import delete_expired
@@ -32,6 +32,15 @@ def end_one(user: User, number: int = 101) -> Command:
     command = submit(user, make_vehicle(number))
     lifecycle.cancel(command)
     return command
+
+
+def end_batch(user: User) -> Batch:
+    batch = Batch.objects.create(submitted_by=user, command_name="ReadDTC", vehicle_count=2)
+    for number in range(2):
+        command = submit(user, make_vehicle(number))
+        Command.objects.filter(pk=command.pk).update(batch=batch)
+    lifecycle.cancel_many(batch.commands.all())
+    return batch
 
 
 async def settle() -> None:
@@ -68,6 +77,18 @@ async def test_what_is_sent_says_what_ended_and_is_signed(owner: User, receiver:
     assert (data["command_id"], data["status"]) == (str(command.pk), "cancelled")
     assert (data["vin"], data["submitted_by"]) == ("1HGCM82623A000101", "owner")
     assert (sent.state, sent.status_code, sent.attempts) == ("delivered", 204, 1)
+
+
+async def test_the_end_of_a_batch_is_sent_with_its_counts(owner: User, receiver: Receiver) -> None:
+    await in_thread(hook, owner, receiver.url, of_batches=True)
+    batch = await in_thread(end_batch, owner)
+    await settle()
+    received = [each.json for each in receiver.received if each.json["type"] == "batch.ended"]
+    (data,) = [each["data"] for each in received]
+    assert (data["batch_id"], data["submitted_by"]) == (str(batch.pk), "owner")
+    assert {status: number for status, number in data["counts"].items() if number} == {
+        "cancelled": 2
+    }
 
 
 async def test_what_the_owner_may_no_longer_see_is_dropped(
