@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from vehicles.descriptions.meaning import NOTHING, Meaning
 from vehicles.descriptions.models import MAX_NAME, Description
@@ -146,7 +147,7 @@ class Vehicle(models.Model):
         presence = timedelta(seconds=settings.VEHICLE_PRESENCE_SECONDS)
         return self.last_seen_at is not None and timezone.now() - self.last_seen_at < presence
 
-    @property
+    @cached_property
     def configured_ecus(self) -> Sequence[Ecu]:
         return list(self.ecus.all())
 

@@ -4,14 +4,17 @@ Django takes a millisecond to make the SQL of a query by primary key, and a data
 to answer it.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
+from django.core.signals import setting_changed
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import QuerySet, UUIDField
+from django.db.models.lookups import Lookup
 
 # Stand for the arguments of each type, by place, while the SQL is made.
 STAND_INS: dict[type, list[Any]] = {
@@ -21,19 +24,36 @@ STAND_INS: dict[type, list[Any]] = {
     ],
     int: [1_907_345_123],
     datetime: [datetime(1971, 3, 2, 5, 7, 11, tzinfo=UTC)],
+    list: [[UUID("0c1be3a7-2f2e-4a43-8a3a-9c7f2d5b6e14")]],
 }
 
 
+@UUIDField.register_lookup
+class Among(Lookup):  # type: ignore[type-arg]
+    """Lookup like `in`, whose SQL is the same for any number of IDs."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        column, params = self.process_lhs(compiler, connection)
+        is_postgres = connection.vendor == "postgresql"
+        among = "= ANY(%s)" if is_postgres else "IN (SELECT value FROM json_each(%s))"
+        return f"{column} {among}", [*params, _stored(self.rhs)]
+
+
 class Compiled:
-    """Rows that a queryset has for some arguments of these types, which `make` gets."""
+    """Rows that a queryset has for some arguments of these types, which `make` gets.
+
+    A list is one of UUIDs, for the lookup `among`. A setting that `make` reads is read once.
+    """
 
     def __init__(self, make: Callable[..., QuerySet[Any, Any]], *types: type) -> None:
         self._make = make
         self._stand_ins = [STAND_INS[each][types[:n].count(each)] for n, each in enumerate(types)]
-        self._compile = cache(self._compiled)  # for each kind of database
 
     def rows(self, *arguments: object) -> list[Any]:
-        compiler, sql, params = self._compile(connection.vendor)
+        compiler, sql, params = _compiled(self, connection.vendor)
         values = [
             _stored(arguments[param]) if isinstance(param, _Place) else param for param in params
         ]
@@ -41,11 +61,26 @@ class Compiled:
             cursor.execute(sql, values)
             return list(compiler.results_iter([cursor.fetchall()]))
 
-    def _compiled(self, vendor: str) -> tuple[Any, str, list[Any]]:
+    def compile(self) -> tuple[Any, str, list[Any]]:
+        """Return the compiler, the SQL and its parameters, of which some are places."""
         compiler = self._make(*self._stand_ins).query.get_compiler(connection=connection)
         sql, params = compiler.as_sql()
-        places = {_stored(value): _Place(n) for n, value in enumerate(self._stand_ins)}
-        return compiler, sql, [places.get(param, param) for param in params]
+        return compiler, sql, [self._placed(param) for param in params]
+
+    def _placed(self, param: Any) -> Any:
+        for place, value in enumerate(self._stand_ins):
+            if param == _stored(value):
+                return _Place(place)
+        return param
+
+
+@cache
+def _compiled(query: Compiled, vendor: str) -> tuple[Any, str, list[Any]]:
+    return query.compile()
+
+
+# Only tests change a setting.
+setting_changed.connect(lambda **_: _compiled.cache_clear(), weak=False)
 
 
 class _Place(int):
@@ -54,6 +89,9 @@ class _Place(int):
 
 def _stored(value: Any) -> Any:
     """Return the value as this database takes it."""
+    if isinstance(value, Collection) and not isinstance(value, str):
+        values = [_stored(each) for each in value]
+        return values if connection.vendor == "postgresql" else json.dumps(values)
     if isinstance(value, UUID) and not connection.features.has_native_uuid_field:
         return value.hex
     if isinstance(value, datetime):

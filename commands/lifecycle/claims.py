@@ -3,21 +3,19 @@
 import logging
 import uuid
 from collections.abc import Collection
-from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, prefetch_related_objects
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from commands import events
-from commands.lifecycle import readiness, writing
+from commands.database.compiled import Compiled
+from commands.lifecycle import claiming, readiness, writing
 from commands.metrics import counters
-from commands.models import MAX_LOST_WORKERS, Command, CommandQuerySet, ErrorCode, Status
+from commands.models import MAX_LOST_WORKERS, Command, ErrorCode, Status
 from vehicles.connectors import CONNECTORS, READ_BACK
 from vehicles.descriptions import variants
-from vehicles.models import Vehicle
 from vehicles.route import route_digest
 
 logger = logging.getLogger(__name__)
@@ -35,44 +33,35 @@ def claim(
     `connectors`: names of the connectors that the worker can drive.
     """
     claimed: list[Command] = []
-    ready = _ready_for(connectors)
-    if not ready[:1]:
+    names = frozenset(connectors)
+    if not claiming.ready(names).rows():
         return claimed
     size = limit
     for _ in range(PAGES):
         suspects = has_suspect or any(command.is_suspect for command in claimed)
-        page = ready.unsuspected() if suspects else ready
-        found = _claim_page(page[:size], limit, claimed)
+        found = _claim_page(claiming.page(names, size, suspects), limit, claimed)
         if found < size or len(claimed) == limit:
             break
         size = min(size * 4, PAGE)
     return claimed
 
 
-def _ready_for(connectors: Collection[str]) -> CommandQuerySet:
-    """Return the ready commands. A worker of some connectors looks through those of others."""
-    ready = Command.objects.ready()
-    if set(connectors) == set(CONNECTORS):
-        return ready
-    vehicles = Vehicle.objects.order_by().filter(connector__in=connectors)
-    return ready.filter(vehicle__in=vehicles.values("pk"))
-
-
-def _claim_page(page: CommandQuerySet, limit: int, claimed: list[Command]) -> int:
+def _claim_page(page: Compiled, limit: int, claimed: list[Command]) -> int:
     """Claim what may run of a page of ready commands, until there are `limit`.
 
     Clear the hint of what may not run now. Return how many commands were in the page.
     """
     try:
         with transaction.atomic():
-            found = dict(_locked(page))
-            commands = _runnable(found)
+            found = dict(page.rows())
+            commands = claiming.runnable(found)
             suspects = [command for command in commands if command.is_suspect]
             chosen = [command for command in commands if command not in suspects[1:]]
             chosen = chosen[: limit - len(claimed)]
             if chosen:
-                assign(chosen)
-                _prefetch_ecus(chosen)
+                claiming.assign(chosen)
+                claiming.read_ecus(chosen)
+                _attach_meanings(chosen)
             _clear(found, commands)
     except IntegrityError as error:  # another worker just claimed for one of these vehicles
         logger.info("A claim was lost to another worker (%s)", str(error).splitlines()[0])
@@ -81,45 +70,12 @@ def _claim_page(page: CommandQuerySet, limit: int, claimed: list[Command]) -> in
     return len(found)
 
 
-def _locked(page: CommandQuerySet) -> Any:
-    return page.select_for_update(skip_locked=True).values_list("pk", "vehicle_id")
-
-
-def _runnable(ids: Collection[uuid.UUID]) -> list[Command]:
-    """Return those of the locked commands that may run now, by turn."""
-    if not ids:
-        return []
-    rows = Command.objects.with_may_run().filter(pk__in=ids).select_related("vehicle")
-    return [command for command in rows.order_by("turn", "command_id") if command.may_run]
-
-
 def _clear(found: dict[uuid.UUID, uuid.UUID], runnable: list[Command]) -> None:
     others = found.keys() - {command.pk for command in runnable}
     if others:
         readiness.clear(others)
         readiness.bring_forward(others)
         readiness.mark_ready_after_commit({found[pk] for pk in others})
-
-
-def assign(commands: list[Command]) -> None:
-    token = uuid.uuid4()
-    writing.move_pending(
-        commands,
-        events.status(Status.IN_PROGRESS),
-        claim_token=token,
-        claim_sequence_number=F("last_sequence_number") + 1,
-        lease_expires_at=_lease_end(),
-        started_at=Now(),
-        sent_at=None,
-    )
-    for command in commands:
-        command.claim_token, command.sent_at = token, None
-
-
-def _prefetch_ecus(commands: list[Command]) -> None:
-    """Read the ECUs for the connector, which may not ask the database."""
-    prefetch_related_objects([command.vehicle for command in commands], "ecus")
-    _attach_meanings(commands)
 
 
 def _attach_meanings(commands: list[Command]) -> None:
@@ -165,7 +121,7 @@ def _claim_to_read_back(command: Command, lost: int) -> None:
         _lapsed(),
         claim_token=token,
         claim_sequence_number=command.last_sequence_number + 1,
-        lease_expires_at=_lease_end(),
+        lease_expires_at=claiming.lease_end(),
         lost_workers=lost,
     )
     command.claim_token, command.lost_workers = token, lost
@@ -187,7 +143,9 @@ def _why_not_to_read_back(command: Command, lost: int) -> str:
 def renew(commands: list[Command]) -> None:
     with transaction.atomic():
         rows = _held(commands).order_by("pk").select_for_update()
-        Command.objects.filter(pk__in=rows.values("pk")).update(lease_expires_at=_lease_end())
+        Command.objects.filter(pk__in=rows.values("pk")).update(
+            lease_expires_at=claiming.lease_end()
+        )
 
 
 def held(commands: list[Command]) -> dict[tuple[uuid.UUID, uuid.UUID], bool]:
@@ -202,7 +160,3 @@ def _held(commands: list[Command]) -> Any:
         claim_token__in={command.claim_token for command in commands},
         status=Status.IN_PROGRESS,
     )
-
-
-def _lease_end() -> Any:
-    return Now() + timedelta(seconds=settings.COMMAND_LEASE_SECONDS)

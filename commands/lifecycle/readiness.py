@@ -22,6 +22,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
+from commands.database.compiled import Compiled
 from commands.models import (
     IN_LINE,
     IS_DUE,
@@ -37,9 +38,20 @@ from vehicles.models import Vehicle, is_connected, is_tested
 logger = logging.getLogger(__name__)
 
 
-def mark_ready(vehicle_ids: Collection[UUID] | QuerySet[Any, Any]) -> None:
+def mark_ready(vehicle_ids: Collection[UUID]) -> None:
     """Let the claim look at the first command in line of each of these vehicles, if it may run."""
-    ids = list(_overlooked(vehicle_ids).values_list("pk", flat=True))
+    ids = [*vehicle_ids]
+    if _waiting.rows(ids):  # else the costly look is spared, as for most vehicles
+        _mark([pk for (pk,) in _of_some.rows(ids)])
+
+
+def mark_all_ready() -> None:
+    """Let the claim look at every command that may run, whatever hints were lost."""
+    waiting = Command.objects.filter(status=Status.PENDING)
+    _mark(list(_overlooked(Vehicle.objects.filter(pk__in=waiting.values("vehicle_id")))))
+
+
+def _mark(ids: Collection[UUID]) -> None:
     if not ids:
         return
     with transaction.atomic():
@@ -47,11 +59,6 @@ def mark_ready(vehicle_ids: Collection[UUID] | QuerySet[Any, Any]) -> None:
         rows = Command.objects.filter(still(Status.PENDING), pk__in=ids).order_by()
         rows = rows.select_for_update(skip_locked=True)
         Command.objects.filter(pk__in=rows.values("pk")).update(is_ready=True)
-
-
-def mark_all_ready() -> None:
-    """Let the claim look at every command that may run, whatever hints were lost."""
-    mark_ready(Command.objects.filter(status=Status.PENDING).values("vehicle_id"))
 
 
 def mark_ready_after_commit(vehicle_ids: Collection[UUID]) -> None:
@@ -86,10 +93,18 @@ def _try_to_mark(vehicle_ids: Collection[UUID]) -> None:
         logger.warning("Some commands wait for a probe (%s)", str(error).strip())
 
 
-def _overlooked(vehicle_ids: Collection[UUID] | QuerySet[Any, Any]) -> Any:
-    """Return the commands that may run now and are not ready."""
-    idle = Vehicle.objects.filter(
-        ~Exists(running_on(OuterRef("pk"))), is_connected(), ~is_tested(), pk__in=vehicle_ids
-    )
+def _overlooked(vehicles: QuerySet[Vehicle]) -> Any:
+    """Return the IDs of the commands that may run now on these vehicles and are not ready."""
+    idle = vehicles.filter(~Exists(running_on(OuterRef("pk"))), is_connected(), ~is_tested())
     first = idle.order_by().values(first=first_in_line(OuterRef("pk")))
-    return Command.objects.order_by().filter(pk__in=first, is_ready=False)
+    commands = Command.objects.order_by().filter(pk__in=first, is_ready=False)
+    return commands.values_list("pk", flat=True)
+
+
+def _not_ready(ids: list[UUID]) -> Any:
+    line = Command.objects.order_by().filter(IN_LINE, vehicle__pk__among=ids, is_ready=False)
+    return line.values_list("pk")[:1]
+
+
+_waiting = Compiled(_not_ready, list)
+_of_some = Compiled(lambda ids: _overlooked(Vehicle.objects.filter(pk__among=ids)), list)

@@ -79,8 +79,7 @@ def _write(steps: Sequence[Step]) -> set[UUID]:
     if connection.vendor != "postgresql":
         return _write_by_orm(*steps)
     log = store(steps)
-    transaction.on_commit(lambda: writing.publish(log), robust=True)
-    transaction.on_commit(lambda: writing.count_and_log(log), robust=True)
+    writing.announce(log)
     written = {event.command_id for event in log}
     moved = [step for step in steps if step.command.pk in written]
     for step in moved:

@@ -80,15 +80,22 @@ def _turns(commands: list[Command]) -> list[timedelta]:
     return [later + TURN * place for place in range(first, first + len(commands))]
 
 
+FEW = """
+    SELECT count(*), count(*) FILTER (WHERE campaign_id IS NULL), count(*) FILTER (
+        WHERE campaign_id IS NULL AND priority = 'interactive' AND batch_id IS NULL
+    ) FROM (
+        SELECT campaign_id, priority, batch_id FROM commands_command
+        WHERE submitted_by_id = %s AND status = 'pending' LIMIT %s
+    ) AS few
+"""
 SOME = """(
     SELECT count(*) FROM (
         SELECT 1 FROM commands_command
-        WHERE submitted_by_id = %s AND status = 'pending' {kind} LIMIT %s
+        WHERE submitted_by_id = %s AND status = 'pending' AND campaign_id IS NULL {more} LIMIT %s
     ) AS few
 )"""
-OF_NONE = "AND campaign_id IS NULL"
-SINGLE = f"{OF_NONE} AND priority = 'interactive' AND batch_id IS NULL"
-COUNT_SOME = f"SELECT {', '.join(SOME.format(kind=kind) for kind in ('', OF_NONE, SINGLE))}"
+SINGLE = "AND priority = 'interactive' AND batch_id IS NULL"
+MANY = f"SELECT {SOME.format(more='')}, {SOME.format(more=SINGLE)}"
 
 
 def _count_some(user_id: int) -> tuple[int, int, int]:
@@ -97,8 +104,11 @@ def _count_some(user_id: int) -> tuple[int, int, int]:
     All, those of no campaign, and of these the single interactive ones.
     """
     with connection.cursor() as cursor:
-        cursor.execute(COUNT_SOME, [user_id, MAX_TURNS] * 3)
+        cursor.execute(FEW, [user_id, MAX_TURNS])
         pending, of_none, single = cursor.fetchone()
+        if pending == MAX_TURNS:  # perhaps all of one kind
+            cursor.execute(MANY, [user_id, MAX_TURNS] * 2)
+            of_none, single = cursor.fetchone()
     return pending, of_none, single
 
 

@@ -162,6 +162,11 @@ def event_of(command: Command, number: int, entry: Entry) -> Event:
 def record(log: list[Event]) -> None:
     Event.objects.bulk_create(log)
     outbox.note_ended_commands(log)
+    announce(log)
+
+
+def announce(log: list[Event]) -> None:
+    """Publish, count and log these events once they are committed."""
     transaction.on_commit(lambda: publish(log), robust=True)
     transaction.on_commit(lambda: count_and_log(log), robust=True)
 

@@ -21,6 +21,7 @@ from commands import events
 execution: Any = import_module("commands.worker.execution")
 lifecycle: Any = import_module("commands.lifecycle")
 claims: Any = import_module("commands.lifecycle.claims")
+claiming: Any = import_module("commands.lifecycle.claiming")
 releases: Any = import_module("commands.lifecycle.releases")
 steps: Any = import_module("commands.lifecycle.steps")
 writing: Any = import_module("commands.lifecycle.writing")
@@ -59,7 +60,8 @@ def claims_without_guard() -> None:
     def claim(limit: int, *_: Any) -> list[Any]:
         first = models.Command.objects.with_may_run().filter(may_run=True)
         commands = list(first.order_by("turn", "command_id").select_related("vehicle")[:limit])
-        claims._prefetch_ecus(commands)
+        claiming.read_ecus(commands)
+        claims._attach_meanings(commands)
         time.sleep(0.05)
         return [command for command in commands if is_taken(command)]
 
@@ -71,7 +73,7 @@ def claims_without_guard() -> None:
                     status="in_progress",
                     claim_token=(token := uuid.uuid4()),
                     claim_sequence_number=F("last_sequence_number") + 1,
-                    lease_expires_at=claims._lease_end(),
+                    lease_expires_at=claiming.lease_end(),
                     sent_at=None,
                     last_sequence_number=F("last_sequence_number") + 1,
                 )

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from commands.lifecycle import claims
+from commands.lifecycle import claiming
 from commands.models import Command
 from dev.demo_site.seed import MANY, complete_with, trouble_code
 
@@ -27,5 +27,5 @@ if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     _, command_id, *held_after = sys.argv
     command = Command.objects.get(pk=command_id)
-    claims.assign([command])
+    claiming.assign([command])
     complete_with(command, responses(int(held_after[0]) if held_after else MANY))
