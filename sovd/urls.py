@@ -8,6 +8,8 @@ from django.urls import include, path
 from commands.accounts.login import (
     AccountView,
     EndLoginView,
+    EndOtherSessionsView,
+    EndSessionView,
     LoginView,
     LogoutEverywhereView,
     redirect_to_login,
@@ -27,6 +29,12 @@ urlpatterns = [
     path("accounts/", AccountView.as_view(), name="account"),
     path("accounts/logins/<uuid:pk>/end/", EndLoginView.as_view(), name="end-login"),
     path("accounts/mail/", MailChoiceView.as_view(), name="mail-choice"),
+    path("accounts/sessions/<uuid:pk>/end/", EndSessionView.as_view(), name="end-session"),
+    path(
+        "accounts/sessions/end-others/",
+        EndOtherSessionsView.as_view(),
+        name="end-other-sessions",
+    ),
     path("accounts/login/", LoginView.as_view(), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("accounts/logout-everywhere/", LogoutEverywhereView.as_view(), name="logout-everywhere"),

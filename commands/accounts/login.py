@@ -20,10 +20,10 @@ from django.views import View
 from rest_framework.request import Request
 
 from commands import audit
-from commands.accounts import mail_choice
+from commands.accounts import mail_choice, sessions
 from commands.accounts.limits import LoginRefused, forget_attempts
-from commands.accounts.tokens import end, end_logins
-from commands.models import Action, TokenFamily
+from commands.accounts.tokens import end, end_logins, session_keys_of
+from commands.models import Action, BrowserSession, TokenFamily
 
 
 class RefusingMixin:
@@ -84,10 +84,21 @@ class AccountView(RefusingMixin, views.PasswordChangeView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         logins = TokenFamily.objects.filter(user=self.request.user.pk, expires_at__gt=Now())
-        about = {"logins": logins.order_by("-started_at"), "after": settings.MAIL_AFTER_SECONDS}
-        if mail_choice.is_offered():
-            about |= {"offers_mail": True, "mail": mail_choice.of(cast(User, self.request.user))}
-        return super().get_context_data(**kwargs, **about)
+        about = {"logins": logins.order_by("-started_at"), "sessions": self._sessions()}
+        return super().get_context_data(**kwargs, **about, **self._about_mail())
+
+    def _sessions(self) -> list[dict[str, Any]]:
+        own = self.request.session.session_key
+        return [
+            {"row": row, "device": sessions.device(row.user_agent), "is_this": row.key == own}
+            for row in sessions.of(cast(User, self.request.user))
+        ]
+
+    def _about_mail(self) -> dict[str, Any]:
+        if not mail_choice.is_offered():
+            return {}
+        chosen = mail_choice.of(cast(User, self.request.user))
+        return {"offers_mail": True, "mail": chosen, "after": settings.MAIL_AFTER_SECONDS}
 
     @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
@@ -107,6 +118,33 @@ class EndLoginView(LoginRequiredMixin, View):
     def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         end(get_object_or_404(TokenFamily, pk=pk, user=request.user.pk))
         audit.record(request, Action.LOG_OUT)
+        return redirect("account")
+
+
+class EndSessionView(LoginRequiredMixin, View):
+    """End one of the user's own sessions of the console."""
+
+    http_method_names = ["post"]
+
+    @transaction.atomic
+    def post(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        ended = get_object_or_404(BrowserSession, pk=pk, user=request.user.pk)
+        sessions.end([ended.key])
+        audit.record(request, Action.LOG_OUT, device=sessions.device(ended.user_agent))
+        return redirect("account")
+
+
+class EndOtherSessionsView(LoginRequiredMixin, View):
+    """End all sessions of the user but that of this request."""
+
+    http_method_names = ["post"]
+
+    @transaction.atomic
+    def post(self, request: HttpRequest) -> HttpResponse:
+        keys = set(session_keys_of(cast(User, request.user))) - {request.session.session_key}
+        sessions.end(sorted(keys))
+        audit.record(request, Action.LOG_OUT, other_sessions=len(keys))
+        messages.success(request, "All your other sessions have ended.")
         return redirect("account")
 
 

@@ -113,10 +113,14 @@ def end_logins(user: User) -> None:
     """End every session, token and ticket of this user."""
     TokenFamily.objects.filter(user=user).delete()
     StreamTicket.objects.filter(user=user).delete()
-    unexpired = Session.objects.filter(expire_date__gt=timezone.now())
-    theirs = [row.pk for row in unexpired.iterator() if _user_id_in(row) == str(user.pk)]
-    Session.objects.filter(pk__in=theirs).delete()
+    Session.objects.filter(pk__in=session_keys_of(user)).delete()
     kept.changed(user.pk)
+
+
+def session_keys_of(user: User) -> list[str]:
+    """Return the keys of all sessions of this user, by reading every session."""
+    unexpired = Session.objects.filter(expire_date__gt=timezone.now())
+    return [row.pk for row in unexpired.iterator() if _user_id_in(row) == str(user.pk)]
 
 
 @receiver(post_save, sender=User)

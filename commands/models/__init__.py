@@ -1,4 +1,10 @@
-from commands.models.accounts import LogInCount, ServiceAccount, StreamTicket, TokenFamily
+from commands.models.accounts import (
+    BrowserSession,
+    LogInCount,
+    ServiceAccount,
+    StreamTicket,
+    TokenFamily,
+)
 from commands.models.audit import Action, AuditEntry
 from commands.models.batch import Batch, BatchQuerySet, StopReason
 from commands.models.campaign import (
@@ -48,6 +54,7 @@ __all__ = [
     "AuditEntry",
     "Batch",
     "BatchQuerySet",
+    "BrowserSession",
     "Campaign",
     "CampaignKey",
     "CampaignQuerySet",

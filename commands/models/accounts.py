@@ -27,6 +27,23 @@ class TokenFamily(models.Model):
         return f"login of {self.user_id}"
 
 
+class BrowserSession(models.Model):
+    """Session of the console, as its user may see it. See commands/accounts/sessions.py."""
+
+    session_id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    key = models.CharField(max_length=40, unique=True)  # of Django's session: never shown
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    user_agent = models.CharField(max_length=300)
+    started_at = models.DateTimeField(db_default=Now())
+    used_at = models.DateTimeField(db_default=Now())  # to the minute or so
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"session of {self.user_id}"
+
+
 class StreamTicket(models.Model):
     """Ticket that opens one stream, once. See `commands/stream/tickets.py`."""
 

@@ -7,6 +7,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from commands.accounts import sessions
 from commands.accounts.limits import window
 from commands.api import idempotency
 from commands.models import (
@@ -34,5 +35,6 @@ def _expired() -> Iterator[Any]:
     yield StreamTicket.objects.filter(expires_at__lte=Now())
     yield TokenFamily.objects.filter(Q(expires_at__lte=Now()) | Q(user__is_active=False))
     yield Session.objects.filter(expire_date__lte=Now())
+    yield sessions.left()
     yield WebhookDelivery.objects.old()
     yield LogInCount.objects.filter(since__lte=Now() - window())

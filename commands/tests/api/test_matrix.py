@@ -70,6 +70,8 @@ GET  accounts/                               302   302   200   200   200   200
 POST accounts/                               302   302   200   200   200   200
 PUT  accounts/                               302   302   200   200   200   200
 POST accounts/logins/{pk}/end/               302   302   404   404   404   404
+POST accounts/sessions/{pk}/end/             302   302   404   404   404   404
+POST accounts/sessions/end-others/           302   302   302   302   302   302
 POST accounts/mail/                          302   302   404   404   404   404
 POST accounts/logout/                        302   302   302   302   302   302
 POST accounts/logout-everywhere/             302   302   302   302   302   302

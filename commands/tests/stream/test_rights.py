@@ -158,6 +158,14 @@ def session_login(user: User, command: Command) -> tuple[str, Callable[[], objec
     return ticket_of(browser, command), lambda: browser.post("/accounts/logout/")
 
 
+def ended_from_another_session(user: User, command: Command) -> tuple[str, Callable[[], object]]:
+    """Log in twice by a browser. The second session ends all others of the user."""
+    browser, another = Client(), Client()
+    for client in (browser, another):
+        client.force_login(user)
+    return ticket_of(browser, command), lambda: another.post("/accounts/sessions/end-others/")
+
+
 def token_and_ticket_login(user: User, command: Command) -> tuple[str, Callable[[], object]]:
     credential, log_out = token_login(user)
     program = Client(headers={"Authorization": f"Bearer {credential.removeprefix('token=')}"})
@@ -168,6 +176,7 @@ LOGINS: dict[str, Callable[[User, Command], tuple[str, Callable[[], object]]]] =
     "a token": lambda user, command: token_login(user),
     "a ticket of a token": token_and_ticket_login,
     "a ticket of a session": session_login,
+    "a session that another one ends": ended_from_another_session,
 }
 
 

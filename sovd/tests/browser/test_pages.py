@@ -19,6 +19,8 @@ NOT_VISITED = {
     "logout",
     "logout-everywhere",
     "end-login",
+    "end-session",
+    "end-other-sessions",
     "mail-choice",
     "schema",
 }  # redirects, a file

@@ -1,0 +1,148 @@
+"""Sessions of the console under Your account: which there are, and how each is ended."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.db.models.functions import Now
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from commands.accounts import sessions
+from commands.models import AuditEntry, BrowserSession, StreamTicket
+from commands.worker.retention import delete_expired
+from conftest import browser, submit
+from vehicles.models import Vehicle
+
+pytestmark = pytest.mark.embedded
+
+ACCOUNT, OTHERS = "/accounts/", "/accounts/sessions/end-others/"
+COMMANDS = "/api/v1/commands/"
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
+PHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"
+)
+AGENTS = {
+    FIREFOX: "Firefox on Windows",
+    PHONE: "Safari on iPhone",
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 "
+    "Safari/537.36": "Chrome on Linux",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0": "Edge on Windows",
+    "Mozilla/5.0 (Linux; Android 16) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36": (
+        "Chrome on Android"
+    ),
+    "curl/8.0": "curl/8.0",
+    "": "Unknown program",
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_device_is_named_in_words(agent: str) -> None:
+    assert sessions.device(agent) == AGENTS[agent]
+
+
+def logged_in(user: User, agent: str) -> Client:
+    """Log in as a browser does, by the login page."""
+    client = Client(headers={"user-agent": agent})
+    user.set_password("correct horse 7")
+    User.objects.filter(pk=user.pk).update(password=user.password)
+    form = {"username": user.username, "password": "correct horse 7"}
+    assert client.post("/accounts/login/", form).status_code == 302
+    return client
+
+
+def rows(client: Client) -> list[tuple[str, str]]:
+    page = client.get(ACCOUNT).content.decode().partition("sessions-heading")[2]
+    found = re.findall(r"<tr><td>(.*?)</td><td>.*?</td><td>(.*?)</td></tr>", page)
+    return [(device, "This one" if "This one" in action else "End") for device, action in found]
+
+
+def pair(user: User) -> tuple[Client, Client]:
+    """Return two sessions of one user, the first in Firefox, the second on a phone."""
+    phone = logged_in(user, PHONE)
+    laptop = browser(user, headers={"user-agent": FIREFOX})
+    BrowserSession.objects.filter(user_agent="").update(user_agent=FIREFOX)
+    return laptop, phone
+
+
+def test_each_session_is_listed_and_this_one_marked(operator: User, stranger: User) -> None:
+    laptop, phone = pair(operator)
+    browser(stranger)
+    assert sorted(rows(laptop)) == [("Firefox on Windows", "This one"), ("Safari on iPhone", "End")]
+    assert sorted(rows(phone)) == [("Firefox on Windows", "End"), ("Safari on iPhone", "This one")]
+    keys = BrowserSession.objects.values_list("key", flat=True)
+    page = laptop.get(ACCOUNT).content.decode()
+    assert not [key for key in keys if key in page]
+
+
+def test_one_session_is_ended_and_the_other_goes_on(operator: User, stranger: User) -> None:
+    laptop, phone = pair(operator)
+    other = BrowserSession.objects.get(user_agent=PHONE)
+    address = f"/accounts/sessions/{other.pk}/end/"
+    assert browser(stranger).post(address).status_code == 404
+    assert phone.get(COMMANDS).status_code == 200
+    assert laptop.post(address).headers["location"] == ACCOUNT
+    assert phone.get(COMMANDS).status_code == 401
+    assert rows(laptop) == [("Firefox on Windows", "This one")]
+    entry = AuditEntry.objects.filter(action="log_out").get()
+    assert (entry.username, entry.details["device"]) == ("operator", "Safari on iPhone")
+
+
+def test_all_others_are_ended_also_those_that_nobody_has_noted(
+    operator: User, stranger: User
+) -> None:
+    laptop, phone = pair(operator)
+    theirs = browser(stranger)
+    BrowserSession.objects.filter(user_agent=PHONE).delete()  # begun before an upgrade
+    assert laptop.post(OTHERS).headers["location"] == ACCOUNT
+    assert phone.get(COMMANDS).status_code == 401
+    assert laptop.get(COMMANDS).status_code == theirs.get(COMMANDS).status_code == 200
+    assert AuditEntry.objects.get(action="log_out").details["other_sessions"] == 1
+
+
+def test_the_tickets_of_an_ended_session_open_no_stream(operator: User, vehicle: Vehicle) -> None:
+    laptop, phone = pair(operator)
+    body = {"command_id": str(submit(operator, vehicle).pk)}
+    made = phone.post("/api/v1/stream-tickets/", body, content_type="application/json")
+    assert made.status_code == 201
+    assert StreamTicket.objects.count() == 1
+    laptop.post(OTHERS)
+    assert StreamTicket.objects.count() == 0
+
+
+def test_the_use_of_a_session_is_written_down_about_once_a_minute(
+    operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = browser(operator)
+    past = Now() - timedelta(days=1)
+    BrowserSession.objects.update(used_at=past)
+    with CaptureQueriesContext(connection) as first:
+        client.get(COMMANDS)
+    assert not [query for query in first if "browsersession" in query["sql"]]
+    monkeypatch.setattr(sessions, "NOTED_SECONDS", 0)
+    client.get(COMMANDS)
+    assert BrowserSession.objects.filter(used_at__gt=Now() - timedelta(hours=1)).count() == 1
+
+
+def test_a_new_password_leaves_this_session_in_the_list(operator: User) -> None:
+    client = logged_in(operator, FIREFOX)
+    form = {
+        "old_password": "correct horse 7",
+        "new_password1": "correct horse 8",
+        "new_password2": "correct horse 8",
+    }
+    assert client.post(ACCOUNT, form).status_code == 302
+    assert rows(client) == [("Firefox on Windows", "This one")]
+
+
+def test_notes_on_sessions_that_are_gone_are_deleted(operator: User) -> None:
+    kept, gone = browser(operator), browser(operator)
+    gone.post("/accounts/logout/")
+    assert len(rows(kept)) == 1
+    delete_expired()
+    assert BrowserSession.objects.count() == Session.objects.count() == 1
