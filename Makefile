@@ -50,7 +50,7 @@ test-database: .venv/installed-dev
 	@dev/install-debian pgbouncer pgbouncer
 	$(BIN)/pytest sovd/tests/database
 
-# The README's pictures; ARGS="--all var/screenshots" for every page, light and dark, at three widths
+# The README's pictures; ARGS="--all var/screenshots" for every page of a large fleet, light and dark, at four widths
 screenshots: .venv/installed-dev
 	@dev/install-debian chromium chromium
 	@$(BIN)/python -m dev.screenshots $(ARGS)

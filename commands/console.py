@@ -10,6 +10,7 @@ from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMix
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.generic import TemplateView
 
 from commands.batches import MAX_VEHICLES
@@ -17,9 +18,12 @@ from commands.campaigns.windows import DAYS
 from commands.catalogue import COMMAND_TYPES
 from commands.models import Batch, Campaign, CampaignState, Command, ErrorCode, Status
 from commands.models.webhook import COLUMNS
+from commands.reports import report
 from commands.search import uuid_of
 from vehicles.descriptions.models import Description
 from vehicles.models import Vehicle
+
+NO_SCAN = "There is no completed scan of this vehicle that you may see. Scan it first."
 
 
 class Page(LoginRequiredMixin, TemplateView):
@@ -65,6 +69,21 @@ class VehiclePage(PermissionRequiredMixin, PageAbout):
     def rows(self) -> QuerySet[Any]:
         vehicles: QuerySet[Any] = Vehicle.objects.all()
         return vehicles
+
+
+class LastWeekPage(VehiclePage):
+    """Redirection to the report of the last scan, beside the scan of about a week before."""
+
+    template_name = "console/refused_report.html"
+    extra_context = {"error": {"detail": NO_SCAN}}
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        after = report.latest_scan(request.user, kwargs["pk"])
+        if after is None:
+            return super().get(request, *args, **kwargs)
+        before = report.scan_of_last_week(request.user, after)
+        scans = f"after={after.pk}" + (f"&before={before.pk}" if before else "")
+        return redirect(f"{reverse('report', args=[kwargs['pk']])}?{scans}")
 
 
 class NewVehiclePage(PermissionRequiredMixin, Page):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from vehicles.models import Vehicle
 
 SCAN = "ScanVehicle"
 MAX_BETWEEN = 100  # commands
+WEEK = timedelta(days=7)
 MAX_EARLIER = 20  # scans that are offered for a comparison
 MAX_CHARACTERS_BETWEEN = 1_000_000  # of their exchanges, together
 
@@ -69,15 +71,43 @@ def find_scan(vehicle: Vehicle, user: User | AnonymousUser, command_id: UUID) ->
     return command
 
 
+def latest_scan(user: User | AnonymousUser, vehicle_id: UUID) -> Command | None:
+    """Return the last completed scan of the vehicle that the user may see."""
+    return _scans(user, vehicle_id).order_by("-submitted_at").first()
+
+
+def scan_of_last_week(user: User | AnonymousUser, after: Command) -> Command | None:
+    """Return the earlier scan that is nearest to seven days before this one."""
+    week = after.submitted_at - WEEK
+    earlier = _earlier_scans(user, after)
+    nearest = [
+        earlier.filter(submitted_at__lte=week).order_by("-submitted_at").first(),
+        earlier.filter(submitted_at__gt=week).order_by("submitted_at").first(),
+    ]
+    found = filter(None, nearest)
+    return min(found, key=lambda scan: abs(scan.submitted_at - week), default=None)
+
+
 def earlier_scans(user: User | AnonymousUser, after: Command) -> list[Command]:
     """Return the completed scans to compare with, the latest first."""
-    scans = Command.objects.visible_to(user).filter(
-        vehicle=after.vehicle_id,
-        command_name=SCAN,
-        status=Status.COMPLETED,
-        submitted_at__lt=after.submitted_at,
+    scans = _earlier_scans(user, after).select_related("submitted_by")
+    return list(scans.order_by("-submitted_at")[:MAX_EARLIER])
+
+
+def _earlier_scans(user: User | AnonymousUser, after: Command) -> CommandQuerySet:
+    scans = _scans(user, after.vehicle_id)
+    found: CommandQuerySet = scans.filter(
+        submitted_at__lt=after.submitted_at, started_at__lt=_moment(after)
     )
-    return list(scans.select_related("submitted_by").order_by("-submitted_at")[:MAX_EARLIER])
+    return found
+
+
+def _scans(user: User | AnonymousUser, vehicle_id: UUID) -> CommandQuerySet:
+    visible = Command.objects.visible_to(user)
+    scans: CommandQuerySet = visible.filter(
+        vehicle=vehicle_id, command_name=SCAN, status=Status.COMPLETED
+    )
+    return scans
 
 
 def check_order(before: Command, after: Command) -> None:

@@ -32,6 +32,6 @@ class DemoBrowser:
 
 
 @contextmanager
-def browse() -> Iterator[DemoBrowser]:
-    with DemoSite.temporary() as site, chromium() as browser:
+def browse(kind: type[DemoSite] = DemoSite) -> Iterator[DemoBrowser]:
+    with kind.temporary() as site, chromium() as browser:
         yield DemoBrowser(site, browser)

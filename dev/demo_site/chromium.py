@@ -26,7 +26,7 @@ from dev.servers import ServerError
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-SIZES = {375: 812, 1280: 800, 1920: 1080}
+SIZES = {375: 812, 768: 1024, 1280: 800, 1440: 900, 1920: 1080}
 
 # Chromium itself reports only some of the violations on the console.
 REPORT_VIOLATIONS = """

@@ -7,9 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+import psycopg
+
+from dev.bench.growth import COMMANDS, EVENTS, PREPARE
+from dev.clients import make_vehicles
 from dev.processes import Installation, Process
 
 DAY = 24 * 3600
+VEHICLES, PAST = 5_000, 20_000  # of the large site
 SETTINGS = {
     "ACCESS_TOKEN_SECONDS": DAY,
     "COMMAND_EXPIRES_SECONDS": DAY,  # commands for an offline vehicle wait as long as one looks
@@ -35,11 +40,15 @@ class DemoSite(Installation):
     def prepare(self) -> None:
         """Fill the database, and start the site."""
         super().prepare()
+        self.fill()
         self.run("collectstatic", "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
         ids = self.logs / "ids.json"
         self.run("demo-fleet", "-m", "dev.with_django", "dev.demo_site.seed", str(ids))
         self.ids = json.loads(ids.read_text())
         self.start_all()
+
+    def fill(self) -> None:
+        """Hook for what is there before the examples are made."""
 
     def send_responses(self, command_id: str, held_after: int | None = None) -> Process:
         """Start to send a thousand responses to a command of an offline vehicle.
@@ -49,3 +58,16 @@ class DemoSite(Installation):
         held = [] if held_after is None else [str(held_after)]
         program = ("-m", "dev.with_django", "dev.demo_site.send_responses", command_id, *held)
         return self.spawn("send_responses", program)
+
+
+class LargeDemoSite(DemoSite):
+    """The demo site with a large fleet and a long past."""
+
+    def fill(self) -> None:
+        url = self.servers.postgres.url
+        make_vehicles(url, VEHICLES)
+        with psycopg.ClientCursor(psycopg.connect(url, autocommit=True)) as cursor:
+            for statements in (PREPARE, COMMANDS, EVENTS):
+                cursor.execute(statements, {"size": PAST, "first": 0, "last": PAST - 1})
+            cursor.execute("VACUUM ANALYZE")
+            cursor.connection.close()

@@ -1,50 +1,37 @@
-// What the palette finds: pages, saved views, vehicles and recent commands by a few characters.
+// What the palette finds by a few characters: pages and actions, saved views, vehicles, batches, campaigns and commands.
 
-import { listCommands, listVehicles, listViews } from "./api.js";
-import { commandAddress, statusLabel } from "./command.js";
 import { element, update } from "./dom.js";
-import { viewer } from "./site.js";
-import { modelName, vehicleAddress } from "./vehicle.js";
+import { findAnything, findVehicles } from "./places.js";
 
 const TYPING_PAUSE_MS = 120;
 const STEPS = { ArrowDown: 1, ArrowUp: -1 };
-const VEHICLES = 5;
-const COMMANDS = 5;
-const VIEWS = 100;
-const PAGES = [
-  ["Dashboard", "/"],
-  ["Vehicles", "/vehicles/"],
-  ["Commands", "/commands/"],
-  ["Batches", "/batches/"],
-  ...(viewer.canSubmit ? [["New command", "/commands/new/"]] : []),
-  ...(viewer.canSubmit ? [["New batch", "/batches/new/"]] : []),
-  ...(viewer.canHaveWebhooks ? [["Webhooks", "/webhooks/"]] : []),
-];
 
 export class Palette {
   #dialog;
   #input;
   #list;
+  #task = null; // for which a vehicle is chosen
+  #places = []; // of the options
   #chosen = 0;
   #typing = null;
   #asked = null; // {text, done} of the latest search
   #shownText = null; // whose options the list has, all of them
   #opened = 0;
-  #views = null; // once somebody asks for them
   #keys = Promise.resolve(); // after the last key
 
   constructor({ dialog, input, list }) {
     this.#dialog = dialog;
     this.#input = input;
     this.#list = list;
-    list.addEventListener("click", ({ target }) => this.#go(target.closest("[data-address]")));
+    list.addEventListener("click", ({ target }) => this.#go(this.#options().indexOf(target.closest("[role=option]"))));
     dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
   }
 
-  open() {
+  open(task) {
     this.#opened += 1;
+    this.#task = task;
     this.#keys = Promise.resolve();
-    this.#asked = this.#shownText = this.#views = null;
+    this.#asked = this.#shownText = null;
     update(this.#list);
     this.#find();
   }
@@ -65,7 +52,7 @@ export class Palette {
   }
 
   #act(key) {
-    if (key === "Enter") this.#go(this.#options()[this.#chosen]);
+    if (key === "Enter") this.#go(this.#chosen);
     else this.#choose(this.#chosen + STEPS[key]);
   }
 
@@ -81,34 +68,28 @@ export class Palette {
   }
 
   async #load(text) {
-    const first = text ? pages(text) : [];
-    if (text !== this.#shownText) this.#draw(first, null);
-    this.#views ??= listViews({ page_size: VIEWS }).catch(() => ({ results: [] }));
-    const requests = [this.#views, text ? findVehicles(text) : [], findCommands(text)];
-    const [{ results: views }, vehicles, commands] = await Promise.all(requests);
-    if (text !== this.#asked.text) return;
-    this.#draw([...first, ...matching(views, text), ...vehicles, ...commands, ...(text ? [] : pages(text))], text);
+    const opened = this.#opened;
+    const { now, later } = this.#task ? findVehicles(text, this.#task.addressFor) : findAnything(text);
+    if (text !== this.#shownText) this.#draw(now, null);
+    const found = await later;
+    if (text === this.#asked?.text && opened === this.#opened) this.#draw(found, text);
   }
 
   /** `text`: whose options these are, or null when more of them are on their way. */
   #draw(found, text) {
     this.#shownText = text;
-    const options = found.map(({ label, about, address }, index) =>
-      element(
-        "li",
-        { id: `palette-${index}`, role: "option", "data-address": address },
-        element("span", {}, label),
-        element("span", { class: "muted vehicle-text" }, about),
-      ),
+    this.#places = found;
+    update(
+      this.#list,
+      found.length ? found.map(option) : text && element("li", { class: "muted" }, "Nothing is found."),
     );
-    update(this.#list, options.length ? options : text && element("li", { class: "muted" }, "Nothing is found."));
     this.#choose(0);
   }
 
   #choose(index) {
     const options = this.#options();
     this.#chosen = options.length ? (index + options.length) % options.length : 0;
-    for (const [at, option] of options.entries()) option.setAttribute("aria-selected", String(at === this.#chosen));
+    for (const [at, one] of options.entries()) one.setAttribute("aria-selected", String(at === this.#chosen));
     const chosen = options[this.#chosen];
     if (chosen) this.#input.setAttribute("aria-activedescendant", chosen.id);
     else this.#input.removeAttribute("aria-activedescendant");
@@ -119,42 +100,20 @@ export class Palette {
     return [...this.#list.querySelectorAll("[role=option]")];
   }
 
-  #go(option) {
-    if (option) location.assign(option.dataset.address);
+  #go(index) {
+    const place = this.#places[index];
+    if (place?.address) location.assign(place.address);
+    if (!place?.act) return;
+    this.#dialog.close();
+    place.act();
   }
 }
 
-function pages(text) {
-  const found = PAGES.filter(([label]) => label.toLowerCase().includes(text.toLowerCase()));
-  return found.map(([label, address]) => ({ label, about: "page", address }));
-}
-
-function matching(views, text) {
-  const found = views.filter(({ name }) => text && name.toLowerCase().includes(text.toLowerCase()));
-  return found.map(({ name, page, query }) => ({
-    label: name,
-    about: `view of ${page}`,
-    address: `/${page}/?${query}`,
-  }));
-}
-
-async function findVehicles(text) {
-  const { results } = await listVehicles({ search: text, page_size: VEHICLES }).catch(() => ({ results: [] }));
-  return results.flatMap((vehicle) => {
-    const { vehicle_id: id, vin } = vehicle;
-    const send = { label: `New command for ${vin}`, about: "", address: `/commands/new/?vehicle=${id}` };
-    return [
-      { label: vin, about: modelName(vehicle), address: vehicleAddress(id) },
-      ...(viewer.canSubmit ? [send] : []),
-    ];
-  });
-}
-
-async function findCommands(search) {
-  const { results } = await listCommands({ search, page_size: COMMANDS }).catch(() => ({ results: [] }));
-  return results.map(({ command_id: id, command_name: name, vin, status, result }) => ({
-    label: `${name} ${vin}`,
-    about: result || statusLabel(status),
-    address: commandAddress(id),
-  }));
+function option({ label, about, key }, index) {
+  return element(
+    "li",
+    { id: `palette-${index}`, role: "option" },
+    element("span", {}, label),
+    element("span", { class: "muted vehicle-text" }, about, key && [" ", element("kbd", {}, key)]),
+  );
 }

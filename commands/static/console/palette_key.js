@@ -5,14 +5,14 @@ import { element, update } from "./dom.js";
 
 const KEYS = new Set(["ArrowDown", "ArrowUp", "Enter"]);
 
+const PLACES = "Go to a vehicle, a command or a page";
+
 const input = element("input", {
   type: "text",
   role: "combobox",
-  "aria-label": "Go to a vehicle, a command or a page",
   "aria-controls": "palette-options",
   "aria-expanded": "true",
   "aria-autocomplete": "list",
-  placeholder: "Part of a VIN, make or model, or a page",
   maxlength: 100,
   autocomplete: "off",
   autocapitalize: "off",
@@ -36,10 +36,17 @@ function togglePalette(event) {
   event.preventDefault();
   if (document.querySelector("dialog[open]:not(.palette)")) return;
   if (dialog.open) return dialog.close();
+  openPalette();
+}
+
+/** Let the user go anywhere, or choose a vehicle for a task: {label, addressFor(vehicleId)}. */
+export function openPalette(task = null) {
   input.value = "";
+  input.setAttribute("aria-label", task?.label ?? PLACES);
+  input.placeholder = task ? `${task.label}: part of its VIN` : "Part of a VIN, make or model, or a page or action";
   dialog.showModal();
   input.focus();
-  tell((palette) => palette.open());
+  tell((palette) => palette.open(task));
 }
 
 document.body.append(dialog);

@@ -1,7 +1,8 @@
 // Parts of every page: the viewer's rights, colours, keyboard shortcuts, and the notice that the session has ended.
 
-import { byId } from "./dom.js";
+import { byId, element, update } from "./dom.js";
 import { zoneName } from "./format.js";
+import { pageActions } from "./page_keys.js";
 
 const { username, canSubmit, seesAll, canSendUnsafe, canSendIntrusive, canApprove, canHaveWebhooks } =
   document.body.dataset;
@@ -62,7 +63,7 @@ function labelTheme() {
 
 // --- Keyboard
 
-const PAGES = { d: "/", v: "/vehicles/", c: "/commands/", b: "/batches/" };
+const PAGES = { d: "/", v: "/vehicles/", c: "/commands/", b: "/batches/", m: "/campaigns/" };
 const shortcutsSwitch = byId("shortcuts");
 let isFormBegun = false; // a shortcut must not leave a form with what the user has typed
 
@@ -86,8 +87,9 @@ function shortcut(key) {
   if (key === "?") return showShortcuts;
   if (key === "/" && searchField()) return () => searchField().select();
   if (key === "j" || key === "k") return () => moveInList(key === "j" ? 1 : -1);
+  if (isFormBegun) return null;
   const address = addressOf(key);
-  return address && !isFormBegun && (() => location.assign(address));
+  return address ? () => location.assign(address) : pageActions().find((action) => action.key === key)?.act;
 }
 
 function addressOf(key) {
@@ -105,7 +107,14 @@ function moveInList(step) {
   rows[at < 0 ? 0 : at + step]?.querySelector("a").focus();
 }
 
-const showShortcuts = () => byId("keys-dialog").showModal();
+function showShortcuts() {
+  const keys = pageActions().map(({ key, label }) => {
+    return element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, label));
+  });
+  update(byId("page-keys"), keys);
+  byId("page-keys-heading").hidden = !keys.length;
+  byId("keys-dialog").showModal();
+}
 
 /** Submit a form that offers this shortcut; filters and the logout do not. */
 function submitForm({ target }) {
@@ -142,6 +151,9 @@ shortcutsSwitch.addEventListener("change", () => saveValue("shortcuts", shortcut
 for (const form of document.querySelectorAll("form[data-kept]")) {
   form.addEventListener("input", () => {
     isFormBegun = true;
+  });
+  form.addEventListener("sent", () => {
+    isFormBegun = false;
   });
 }
 if (new URLSearchParams(location.search).get("focus") === "search") searchField()?.select();

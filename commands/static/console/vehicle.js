@@ -39,6 +39,8 @@ export const connectionBadge = ({ connection_status: status }) => badge(status, 
 
 export const vehicleAddress = (id) => `/vehicles/${encodeURIComponent(id)}/`;
 
+export const lastWeekAddress = (id) => `${vehicleAddress(id)}last-week/`;
+
 export function vehicleLink({ vehicle_id: id, vin }) {
   return element("a", { class: "vin", href: vehicleAddress(id) }, vin);
 }

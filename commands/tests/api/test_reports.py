@@ -1,11 +1,11 @@
 """The report of one scan or of two, as JSON and as a page."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -266,6 +266,54 @@ def test_a_browser_without_a_session_is_led_to_the_log_in(operator: User, vehicl
     assert api(None).get(shared, headers=JSON).status_code == 401
     token = HTML | {"Authorization": "Bearer x"}
     assert api(None).get(shared, headers=token).status_code == 401
+
+
+# The comparison with last week
+
+
+def scanned(user: User, vehicle: Vehicle, *, days_ago: float) -> Command:
+    command = scan(user, vehicle, ecu("0x10"))
+    at = command.submitted_at - timedelta(days=days_ago)
+    times = {"submitted_at": at, "started_at": at, "completed_at": at}
+    Command.objects.filter(pk=command.pk).update(**times)
+    return command
+
+
+def last_week(user: User, vehicle: Vehicle) -> Any:
+    return browser(user).get(f"/vehicles/{vehicle.pk}/last-week/")
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "nearest"), [((40, 8, 4), 8), ((40, 6.5, 1), 6.5), ((3, 2), 3), ((90, 60), 60)]
+)
+def test_the_last_scan_is_compared_with_the_one_nearest_to_a_week_before(
+    operator: User, vehicle: Vehicle, days_ago: tuple[float, ...], nearest: float
+) -> None:
+    before = {days: scanned(operator, vehicle, days_ago=days) for days in days_ago}
+    after = scanned(operator, vehicle, days_ago=0)
+    response = last_week(operator, vehicle)
+    assert response.status_code == 302
+    assert response.headers["location"] == address(vehicle, after=after, before=before[nearest])
+    assert "What became of" in page(operator, vehicle, after=after, before=before[nearest])
+
+
+def test_a_comparison_with_last_week_uses_no_scan_that_the_user_may_not_see(
+    operator: User, stranger: User, vehicle: Vehicle
+) -> None:
+    stranger.user_permissions.add(Permission.objects.get(codename="view_vehicle"))
+    scanned(operator, vehicle, days_ago=7)
+    assert "Scan it first." in last_week(stranger, vehicle).content.decode()
+    own = scanned(stranger, vehicle, days_ago=0)
+    assert last_week(stranger, vehicle).headers["location"] == address(vehicle, after=own)
+    assert "no earlier scan to compare with" in page(stranger, vehicle, after=own)
+
+
+def test_a_comparison_with_last_week_needs_a_vehicle_and_the_right_to_see_it(
+    operator: User, vehicle: Vehicle
+) -> None:
+    nobody = make_user("nobody")
+    assert last_week(nobody, vehicle).status_code == 403
+    assert browser(operator).get(f"/vehicles/{uuid4()}/last-week/").status_code == 404
 
 
 # Hostile and large scans

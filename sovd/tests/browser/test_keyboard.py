@@ -11,7 +11,13 @@ from sovd.tests.browser.conftest import Opener
 from sovd.tests.browser.held import Held
 from sovd.tests.browser.program import vin
 
-PLACES = [("d", "/"), ("v", "/vehicles/"), ("c", "/commands/"), ("b", "/batches/")]
+PLACES = [
+    ("d", "/"),
+    ("v", "/vehicles/"),
+    ("c", "/commands/"),
+    ("b", "/batches/"),
+    ("m", "/campaigns/"),
+]
 RING = """() => {
   const focused = document.activeElement;
   const isRinged = (element) => parseFloat(getComputedStyle(element).outlineWidth) >= 2

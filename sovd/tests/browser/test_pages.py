@@ -22,6 +22,7 @@ NOT_VISITED = {
     "end-session",
     "end-other-sessions",
     "mail-choice",
+    "last-week",
     "schema",
 }  # redirects, a file
 MAX_BYTES = 80_000

@@ -30,5 +30,6 @@ export function showReport(vehicleId, scans) {
   const last = scans.find(({ command_id: id }) => id !== null);
   const link = byId("report");
   link.hidden = !last;
+  byId("last-week").hidden = !last;
   if (last) link.href = reportAddress(vehicleId, last.command_id);
 }

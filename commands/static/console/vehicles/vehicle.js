@@ -9,6 +9,7 @@ import { showFacts } from "./facts.js";
 import { showLastCommands } from "./last_commands.js";
 import { LockPanel } from "./lock_panel.js";
 import { NotesPanel } from "./notes.js";
+import { showPin } from "./pin.js";
 import { Retirement } from "./retirement.js";
 import { offerScan, showReport } from "./scan.js";
 import { TagPanel } from "./tags.js";
@@ -34,6 +35,7 @@ async function refresh() {
       listCommands({ vehicle_id: id, page_size: LAST_COMMANDS }),
     ]);
     showFacts(vehicle);
+    showPin(vehicle);
     retirement.show(vehicle);
     connection.show(vehicle);
     tags.show(vehicle);

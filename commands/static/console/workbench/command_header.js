@@ -5,21 +5,26 @@ import { batchAddress, parameters, statusBadge, statusLabel } from "../command.j
 import { badge, element, showMessage, update } from "../dom.js";
 import { counted, duration, time } from "../format.js";
 import { ENDED, explain } from "../labels.js";
+import { openPalette } from "../palette_key.js";
 import { viewer } from "../site.js";
-import { connectionBadge, modelName, vehicleAddress } from "../vehicle.js";
+import { connectionBadge, lastWeekAddress, modelName, vehicleAddress } from "../vehicle.js";
+import { noteVisit } from "../visits.js";
 
 const PAGE_TITLE = document.title;
 const SITE_TITLE = PAGE_TITLE.split(" · ").at(-1);
 const COPIED_MS = 2000;
+const HIDDEN = ["cancel", "repeat", "another", "copy", "progress", "report", "last-week", "transcript"]; // without one
 
 export class CommandHeader {
   #root;
+  #command = null;
 
   /** onCancel is called for a click on "Cancel". */
   constructor({ root, onCancel }) {
     this.#root = root;
     this.#part("cancel").addEventListener("click", onCancel);
     this.#part("copy").addEventListener("click", () => this.#copyLink());
+    this.#part("another").addEventListener("click", () => openPalette(sendingAgain(this.#command)));
   }
 
   drawEmpty() {
@@ -27,7 +32,7 @@ export class CommandHeader {
     this.#part("name").textContent = "Responses";
     for (const name of ["parameters", "about", "status", "connection", "elapsed", "count"]) update(this.#part(name));
     this.drawVehicle(null);
-    for (const name of ["cancel", "repeat", "copy", "progress", "report", "transcript"]) this.#part(name).hidden = true;
+    for (const name of HIDDEN) this.#part(name).hidden = true;
     document.title = PAGE_TITLE;
   }
 
@@ -50,9 +55,11 @@ export class CommandHeader {
     this.#part("model").textContent = vehicle ? modelName(vehicle) : "";
     update(this.#part("presence"), vehicle && connectionBadge(vehicle));
     this.#part("transcript").hidden = !vehicle || vehicle.connector === "mock"; // a mock leaves no evidence
+    if (vehicle) noteVisit(vehicle);
   }
 
   drawStatus(command, isCancelling) {
+    this.#command = command;
     const status = command?.status;
     update(this.#part("status"), command && statusBadge(command));
     this.#part("progress").hidden = status !== "in_progress";
@@ -64,13 +71,16 @@ export class CommandHeader {
   #drawReport(command) {
     const link = this.#part("report");
     link.hidden = command?.command_name !== "ScanVehicle" || command.status !== "completed";
-    if (!link.hidden) link.href = reportAddress(command.vehicle_id, command.command_id);
+    this.#part("last-week").hidden = link.hidden;
+    if (link.hidden) return;
+    link.href = reportAddress(command.vehicle_id, command.command_id);
+    this.#part("last-week").href = lastWeekAddress(command.vehicle_id);
   }
 
   #drawActions(isKnown, hasEnded, isCancelling) {
     const cancel = this.#part("cancel");
     const hadFocus = document.activeElement === cancel;
-    this.#part("repeat").hidden = !hasEnded || !viewer.canSubmit;
+    for (const name of ["repeat", "another"]) this.#part(name).hidden = !hasEnded || !viewer.canSubmit;
     this.#part("copy").hidden = !isKnown;
     cancel.hidden = hasEnded || !isKnown || !viewer.canSubmit;
     cancel.setAttribute("aria-disabled", String(isCancelling));
@@ -128,6 +138,12 @@ async function copy(text) {
     return false;
   }
 }
+
+/** What the palette does with the vehicle that is chosen for the same command. */
+const sendingAgain = ({ command_id: id, command_name: name }) => ({
+  label: `Vehicle for ${name}`,
+  addressFor: (vehicleId) => `/commands/new/?${new URLSearchParams({ repeat: id, vehicle: vehicleId })}`,
+});
 
 // --- The state of the connection to the stream
 

@@ -14,6 +14,7 @@ const CAUTION =
 const WHY_NOT = "needs the permission to send intrusive commands";
 
 export class Composer {
+  #form;
   #button;
   #message;
   #chooser;
@@ -32,6 +33,7 @@ export class Composer {
    * onSubmitted  called with the submitted command
    */
   constructor({ form, chooser, confirm, submit, onSubmitted }) {
+    this.#form = form;
     this.#button = form.querySelector("[type=submit]");
     this.#message = form.querySelector("[data-errors]");
     this.#chooser = chooser;
@@ -104,6 +106,7 @@ export class Composer {
     this.#setBusy(false);
     if (!command) return;
     saveValue(request.command_name, request.command_params);
+    this.#form.dispatchEvent(new Event("sent"));
     if (command.is_replayed) showLines(this.#message, [replayMessage(command)], { isError: false });
     this.#onSubmitted(command);
   }

@@ -56,7 +56,7 @@ async function prefill(chooser, composer) {
   try {
     composer.setTypes((await listCommandTypes()).results);
     if (query.get("command")) composer.fillFrom(linkedCommand(query));
-    if (query.get("repeat")) await repeat(await getCommand(query.get("repeat")), chooser, composer);
+    if (query.get("repeat")) await repeat(await getCommand(query.get("repeat")), linked, chooser, composer);
     await linked;
   } catch (error) {
     const isMissing = error.status === 404;
@@ -64,8 +64,9 @@ async function prefill(chooser, composer) {
   }
 }
 
-async function repeat(command, chooser, composer) {
-  await chooser.chooseFromLink([command.vehicle_id]);
+/** Fill in the command, for the vehicle that the link names or for the same one. */
+async function repeat(command, linked, chooser, composer) {
+  await (linked || chooser.chooseFromLink([command.vehicle_id]));
   composer.fillFrom(command);
 }
 
