@@ -1,10 +1,11 @@
-// Work that is repeated while the page is visible and its user is logged in.
+// Work that is repeated while the page is visible, or somebody waits for its end, and its user is logged in.
 
 const MAX_PAUSE_MS = 30_000;
 
 export class Poll {
   #work;
   #ms;
+  #goesOn; // while the page is hidden
   #timer = null;
   #running = null;
   #failures = 0;
@@ -15,11 +16,13 @@ export class Poll {
    * Run `work` now, about `ms` after each run, and at once when the page is shown, the network
    * is back or the user is logged in again.
    * `work` shows its own failures and reports one by returning false or rejecting: the pause then doubles, up to 30 s.
+   * goesOnHidden() says whether it goes on while the page is hidden.
    */
-  constructor(work, ms) {
+  constructor(work, ms, goesOnHidden = () => false) {
     this.#work = work;
     this.#ms = ms;
-    this.#listen(document, "visibilitychange", () => (document.hidden ? clearTimeout(this.#timer) : this.now()));
+    this.#goesOn = goesOnHidden;
+    this.#listen(document, "visibilitychange", () => (this.#isHidden() ? clearTimeout(this.#timer) : this.now()));
     this.#listen(window, "online", () => this.now());
     this.#listen(window, "focus", () => this.#isSignedOut && this.now()); // possibly after a login in another window
     this.#listen(window, "signed-out", () => this.#signedOut());
@@ -35,13 +38,17 @@ export class Poll {
     });
     await this.#running;
     clearTimeout(this.#timer);
-    if (this.#stopping.signal.aborted || document.hidden || this.#isSignedOut) return;
+    if (this.#stopping.signal.aborted || this.#isHidden() || this.#isSignedOut) return;
     this.#timer = setTimeout(this.now, this.#pause());
   };
 
   stop() {
     clearTimeout(this.#timer);
     this.#stopping.abort();
+  }
+
+  #isHidden() {
+    return document.hidden && !this.#goesOn();
   }
 
   async #attempt() {

@@ -3,6 +3,7 @@
 import { exportAddress, getBatch, getSummary, listResults, serverNow } from "../api.js";
 import { parameters, replayMessage } from "../command.js";
 import { byId, element, showMessage, update } from "../dom.js";
+import { askOnClick, isNoticeWanted, offerNotice, tellEnd } from "../end_notice.js";
 import { exportBy } from "../export.js";
 import { counted, duration, time, whole } from "../format.js";
 import { explain, STATUS_LABELS } from "../labels.js";
@@ -11,7 +12,7 @@ import { Poll } from "../poll.js";
 import { viewer } from "../site.js";
 import { Answer, failedCount } from "./answer.js";
 import { CancelRest } from "./cancel_rest.js";
-import { countOf, countsBar, endedCount, stateBadge } from "./counts.js";
+import { countOf, countsBar, countsText, endedCount, stateBadge } from "./counts.js";
 import { alignNumbers } from "./number_column.js";
 import { resultRow } from "./result_row.js";
 import { SendAgain } from "./send_again.js";
@@ -80,6 +81,8 @@ function showResults() {
 // --- Drawn again with each refresh
 
 function show(fresh) {
+  if (batch && !batch.has_ended && fresh.has_ended)
+    tellEnd(`${fresh.name || fresh.command_name} has ended`, countsText(fresh), id);
   batch = fresh;
   const what = `${batch.command_name} to ${counted(batch.vehicle_count, "vehicle")}`;
   part("name").textContent = batch.name ? `${batch.name}: ${what}` : what;
@@ -134,7 +137,9 @@ function drawCounts() {
 
 function drawElapsed() {
   const end = batch.has_ended ? Date.parse(batch.ended_at) : serverNow();
-  part("elapsed").textContent = duration(end - Date.parse(batch.submitted_at));
+  const elapsed = end - Date.parse(batch.submitted_at);
+  part("elapsed").textContent = duration(elapsed);
+  offerNotice(byId("notify"), batch.has_ended ? null : elapsed);
 }
 
 function showNotice(content, isError) {
@@ -196,6 +201,7 @@ for (const link of document.querySelectorAll("[data-export]")) {
   link.href = exportAddress(link.dataset.export, [["batch_id", id]]);
   exportBy(link, byId("export-message"));
 }
+askOnClick(byId("notify"));
 setInterval(() => batch && !batch.has_ended && drawElapsed(), TICK_MS);
 showResults();
-const poll = new Poll(refresh, REFRESH_MS);
+const poll = new Poll(refresh, REFRESH_MS, isNoticeWanted);

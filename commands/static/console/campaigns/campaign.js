@@ -1,9 +1,18 @@
 // The page of one campaign: its plan, its waves, what failed, and its commands.
 
-import { exportAddress, getCampaign, listCommands, Submission, stepCampaign, writeCampaign } from "../api.js";
+import {
+  exportAddress,
+  getCampaign,
+  listCommands,
+  Submission,
+  serverNow,
+  stepCampaign,
+  writeCampaign,
+} from "../api.js";
 import { countsBar } from "../batches/counts.js";
 import { commandAddress, parameters, statusBadge } from "../command.js";
 import { byId, element, reconcile, showMessage, update } from "../dom.js";
+import { askOnClick, isNoticeWanted, offerNotice, tellEnd } from "../end_notice.js";
 import { exportBy } from "../export.js";
 import { counted, time, whole } from "../format.js";
 import { explain } from "../labels.js";
@@ -77,7 +86,10 @@ cancelDialog.addEventListener("close", () => cancelDialog.returnValue === "cance
 // --- Drawn again with each refresh
 
 function show(campaign) {
+  const hasEnded = campaign.state === "ended";
+  if (shown && shown.state !== "ended" && hasEnded) tellEnd(`The campaign ${campaign.command_name} has ended`, "", id);
   shown = campaign;
+  offerNotice(byId("notify"), campaign.state === "running" ? serverNow() - Date.parse(campaign.created_at) : null);
   part("name").textContent = `${campaign.command_name} to ${counted(campaign.vehicle_count, "vehicle")}`;
   update(part("about"), about(campaign));
   update(part("state"), stateBadge(campaign));
@@ -181,4 +193,5 @@ async function refresh() {
   }
 }
 
-new Poll(refresh, REFRESH_MS);
+askOnClick(byId("notify"));
+new Poll(refresh, REFRESH_MS, isNoticeWanted);

@@ -1,6 +1,7 @@
 // The state of a campaign as a badge, and its waves as batches are drawn.
 
 import { badge } from "../dom.js";
+import { whole } from "../format.js";
 
 const LABELS = {
   draft: ["pending", "Draft"],
@@ -33,5 +34,5 @@ export function countsText(waves) {
   const { counts } = asBatch(waves);
   const words = { timed_out: "timed out", in_progress: "open", pending: "not sent" };
   const found = Object.entries(counts).filter(([, count]) => count);
-  return found.map(([name, count]) => `${count}\u00a0${words[name] ?? name}`).join(" · ");
+  return found.map(([name, count]) => `${whole(count)}\u00a0${words[name] ?? name}`).join(" · ");
 }

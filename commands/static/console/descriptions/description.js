@@ -48,7 +48,7 @@ function facts(description) {
   const { size, revision, layers, created_at: at } = description;
   const always = [
     ["Uploaded", time(at)],
-    ["Size", megabytes(size)],
+    ["Size", sizeText(size)],
   ];
   if (description.state !== "ready") return always;
   return [
@@ -61,7 +61,8 @@ function facts(description) {
   ];
 }
 
-const megabytes = (size) => `${whole(Math.ceil(size / 100_000) / 10)} MB`;
+const sizeText = (size) =>
+  size < 1_000_000 ? `${whole(Math.ceil(size / 1000))} kB` : `${whole(Math.ceil(size / 100_000) / 10)} MB`;
 
 const fact = ([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
 

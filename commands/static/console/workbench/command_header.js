@@ -3,6 +3,7 @@
 import { reportAddress, serverNow, transcriptAddress } from "../api.js";
 import { batchAddress, parameters, statusBadge, statusLabel } from "../command.js";
 import { badge, element, showMessage, update } from "../dom.js";
+import { askOnClick, offerNotice, tellEnd } from "../end_notice.js";
 import { counted, duration, time } from "../format.js";
 import { ENDED, explain } from "../labels.js";
 import { openPalette } from "../palette_key.js";
@@ -13,7 +14,7 @@ import { noteVisit } from "../visits.js";
 const PAGE_TITLE = document.title;
 const SITE_TITLE = PAGE_TITLE.split(" · ").at(-1);
 const COPIED_MS = 2000;
-const HIDDEN = ["cancel", "repeat", "another", "copy", "progress", "report", "last-week", "transcript"]; // without one
+const HIDDEN = ["cancel", "repeat", "another", "copy", "progress", "report", "last-week", "transcript", "notify"]; // without one
 
 export class CommandHeader {
   #root;
@@ -24,6 +25,7 @@ export class CommandHeader {
     this.#root = root;
     this.#part("cancel").addEventListener("click", onCancel);
     this.#part("copy").addEventListener("click", () => this.#copyLink());
+    askOnClick(this.#part("notify"));
     this.#part("another").addEventListener("click", () => openPalette(sendingAgain(this.#command)));
   }
 
@@ -88,6 +90,11 @@ export class CommandHeader {
     if (hadFocus && cancel.hidden) this.#part("repeat").focus({ preventScroll: true });
   }
 
+  /** Tell those who look at another page that it has ended. */
+  tellEnd({ command_id: id, command_name: name, status, vin }) {
+    tellEnd(`${name}: ${statusLabel(status).toLowerCase()}`, vin, id);
+  }
+
   drawConnection(connection) {
     const [kind, label] = connectionLabel(connection);
     const place = this.#part("connection");
@@ -101,6 +108,7 @@ export class CommandHeader {
     const elapsed = end - Date.parse(isWaiting ? submitted : started);
     const text = Number.isFinite(elapsed) ? duration(elapsed) : "";
     this.#part("elapsed").textContent = isWaiting ? `waiting ${text}` : text;
+    offerNotice(this.#part("notify"), ENDED.has(status) ? null : elapsed);
   }
 
   drawCount(count) {

@@ -156,7 +156,10 @@ export class CommandWatch {
     if (this.#hasEnded()) this.#command.completed_at = timestamp;
     this.#drawStatus();
     if (number > 1) this.#refreshVehicle().catch(() => {}); // the poll asks again
-    if (this.#hasEnded()) this.#stopPolls();
+    if (this.#hasEnded()) {
+      this.#stopPolls();
+      this.#header.tellEnd(this.#command);
+    }
     this.#onMove({ ...this.#command });
   }
 
