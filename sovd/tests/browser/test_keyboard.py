@@ -156,7 +156,7 @@ def test_the_skip_link_leads_to_the_content(open_tab: Opener) -> None:
     tab.keyboard.press("Enter")
     expect(tab.locator("main")).to_be_focused()
     tab.keyboard.press("Tab")
-    expect(tab.get_by_role("searchbox", name="Search")).to_be_focused()
+    expect(tab.get_by_role("button", name="Save view")).to_be_focused()
 
 
 @pytest.mark.parametrize("path", ["/commands/new/", "/commands/", "/batches/new/"])
