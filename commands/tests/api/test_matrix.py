@@ -47,6 +47,7 @@ RULES = """
 GET  /                                       302   302   200   200   200   200
 GET  vehicles/                               302   302   200   200   200   200
 GET  vehicles/{pk}/                          302   302   200   200   200   200
+GET  vehicles/{pk}/last-week/                302   302   200   200   200   200
 GET  vehicles/new/                           302   302   403   403   403   200
 GET  vehicles/{pk}/edit/                     302   302   403   403   403   200
 GET  descriptions/                           302   302   200   200   200   200
