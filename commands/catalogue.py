@@ -133,10 +133,11 @@ RECORD_NUMBER = {
     "minimum": 0,
     "maximum": 255,
 }
+DATA_ID_PATTERN = "^0x[0-9A-Fa-f]{4}$"
 DATA_ID = _text(
     "Data identifier",
     "a DID of two bytes in hexadecimal, such as 0xF190 (VIN) or 0x010C (engine speed).",
-    "^0x[0-9A-Fa-f]{4}$",
+    DATA_ID_PATTERN,
     6,
     "0xF190",
 )

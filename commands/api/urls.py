@@ -16,6 +16,7 @@ from commands.api.vehicles.descriptions import DescriptionViewSet
 from commands.api.vehicles.locks import LockView
 from commands.api.vehicles.names import NamesView
 from commands.api.vehicles.notes import NoteViewSet
+from commands.api.vehicles.past_values import PastValuesView
 from commands.api.vehicles.reports import ReportView
 from commands.api.vehicles.views import ConnectorsView, VehiclesWithCommands
 from commands.api.webhooks.views import WebhookViewSet
@@ -45,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connectors/", ConnectorsView.as_view(), name="connectors"),
     path("command-types/", CommandTypesView.as_view(), name="command-types"),
     path("vehicles/<uuid:vehicle_id>/names/", NamesView.as_view(), name="names"),
+    path("vehicles/<uuid:vehicle_id>/values/", PastValuesView.as_view(), name="past-values"),
     path("vehicles/<uuid:vehicle_id>/lock/", LockView.as_view(), name="lock"),
     path("vehicles/<uuid:vehicle_id>/report/", ReportView.as_view(), name="report"),
     path(

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from commands import trouble_codes
 from commands.models import CommandQuerySet
-from commands.results.summary import MAX_TEXT, CodeCount
+from commands.results.summary import CodeCount
+from commands.results.values import MAX_TEXT
 
 MAX_READS = 1_000
 MAX_CODES = 10

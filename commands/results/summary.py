@@ -6,29 +6,25 @@ of the event log. A response may be any JSON: one that names no trouble code or 
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, TextField, When
+from django.db.models import Count, Exists, F, Max, OuterRef, Q, TextField
 from django.db.models.fields.json import KeyTextTransform, KeyTransform
-from django.db.models.functions import Cast, Left, Length
+from django.db.models.functions import Cast, Left
 
 from commands import trouble_codes
 from commands.models import Batch, CommandQuerySet, Event, Status
+from commands.results.values import MAX_TEXT, MAX_VALUES, data_responses, is_number, parts_of
 from vehicles.connectors import dtc
 
 ENDED_BADLY = (Status.FAILED, Status.TIMED_OUT, Status.EXPIRED)
 MAX_CODES = 50
 MAX_TEXTS = 20
-MAX_VALUES = 20  # in one response, which may have several
 MAX_RESPONSES = 250  # of one command
 MAX_GROUPS = 2_000  # of codes that differ in their status
-MAX_SIZE = 4 * 1024  # characters of a response with values
-MAX_TEXT = 100
-MAX_NUMBER = 1e15  # its differences are exact enough for a histogram
 BINS = 10
 
 
@@ -213,46 +209,17 @@ def with_code(commands: CommandQuerySet, code: str) -> CommandQuerySet:
 
 def _values(completed: CommandQuerySet) -> list[Value]:
     values: dict[tuple[str, str], Value] = {}
-    for command_id, vin, payload in _data_responses(completed):
-        for name, unit, found in _parts(payload["response"] if payload else {}):
+    responses = data_responses(completed).order_by("command__vehicle__vin")
+    for command_id, vin, payload in responses.values_list(
+        "command", "command__vehicle__vin", "short"
+    ):
+        for name, unit, found in parts_of(payload["response"] if payload else {}):
             value = values.setdefault((name, unit), Value(name, unit))
-            if _is_number(found):
+            if is_number(found):
                 value.numbers.append(Extreme(found, command_id, vin))
             else:
                 value.found[str(found)[:MAX_TEXT]] += 1
     return list(values.values())[:MAX_VALUES]
-
-
-def _data_responses(completed: CommandQuerySet) -> Iterable[Any]:
-    """Return the final responses, which are next to the last events; None for a long one."""
-    return (
-        Event.objects.filter(
-            command__in=completed,
-            payload__response__type="data",
-            sequence_number=F("command__last_sequence_number") - 1,
-        )
-        .alias(length=Length(Cast("payload", TextField())))
-        .annotate(short=Case(When(length__lte=MAX_SIZE, then="payload")))
-        .order_by("command__vehicle__vin")
-        .values_list("command", "command__vehicle__vin", "short")
-    )
-
-
-def _parts(response: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield name, unit and value of each value in a response."""
-    value, unit, units = map(response.get, ("value", "unit", "units"))
-    name = str(response.get("name") or response.get("dataId") or "")[:MAX_TEXT]
-    if isinstance(value, dict):
-        for part, each in list(value.items())[:MAX_VALUES]:
-            of_part = units.get(part) if isinstance(units, dict) else ""
-            yield f"{name} {part}"[:MAX_TEXT], str(of_part or "")[:20], each
-    elif value is not None:
-        yield name, str(unit or "")[:20], value
-
-
-def _is_number(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and abs(value) < MAX_NUMBER
 
 
 def histogram_of(numbers: list[float]) -> list[Bin]:

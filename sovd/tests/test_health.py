@@ -248,6 +248,7 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "vehicles/{vehicle_id}/probe/",
             "vehicles/{vehicle_id}/report/",
             "vehicles/{vehicle_id}/trouble-codes/",
+            "vehicles/{vehicle_id}/values/",
             "descriptions/",
             "descriptions/{description_id}/",
             "connectors/",

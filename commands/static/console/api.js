@@ -58,6 +58,7 @@ export const takeLock = (id, seconds, takeOver = false) =>
   post(`vehicles/${encodeURIComponent(id)}/lock/`, { expires_in_seconds: seconds, take_over: takeOver });
 export const releaseLock = (id) => request("DELETE", `${ROOT}vehicles/${encodeURIComponent(id)}/lock/`);
 export const listNames = (id, filters) => get(`vehicles/${encodeURIComponent(id)}/names/`, filters);
+export const listPastValues = (id, filters) => get(`vehicles/${encodeURIComponent(id)}/values/`, filters);
 export const listDescriptions = (filters = { page_size: "100" }) => get("descriptions/", filters);
 export const getDescription = (id) => get(`descriptions/${encodeURIComponent(id)}/`);
 export const deleteDescription = (id) => request("DELETE", `${ROOT}descriptions/${encodeURIComponent(id)}/`);

@@ -17,6 +17,7 @@ const FORMATS = {
 const DATE = formatter({ ...DAY, year: "numeric" });
 const LONG_DATE = formatter({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const NUMBER = new Intl.NumberFormat(LOCALE);
+const PLAIN = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 7 });
 const TENTHS = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
 
 /** The short name of the viewer's time zone, for example "CET". */
@@ -29,6 +30,8 @@ export const clock = (iso) => FORMATS.minute.format(new Date(iso));
 export const dayAndClock = (iso) => FORMATS.dayAndMinute.format(new Date(iso));
 
 export const whole = (number) => NUMBER.format(number);
+/** A measured number, without digits that only its calculation has added. */
+export const plain = (number) => PLAIN.format(number);
 export const tenths = (number) => TENTHS.format(number);
 
 /** "1 vehicle", "2,000 vehicles" */

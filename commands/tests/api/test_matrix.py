@@ -146,6 +146,7 @@ POST api/v1/views/                           401   401   400   400   400   400
 DELETE api/v1/views/{view_id}/               401   401   403   403   403   403
 GET  api/v1/vehicles/{vehicle_id}/report/    401   401   400   400   400   400
 GET  api/v1/vehicles/{vehicle_id}/names/     401   401   400   400   400   400
+GET  api/v1/vehicles/{vehicle_id}/values/    401   401   400   400   400   400
 GET  api/v1/descriptions/                    401   401   200   200   200   200
 POST api/v1/descriptions/                    401   401   403   403   403   400
 GET  api/v1/descriptions/{description_id}/   401   401   200   200   200   200

@@ -1,5 +1,6 @@
 """Searching is quick among many commands, above all when there is nothing to find."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,8 @@ from commands import search
 from commands.models import Command
 from commands.tests.api.listing import listed, make_command
 from commands.tests.query_plans import add_old_commands, plan_of
-from conftest import browser, make_user, make_vehicle
+from conftest import api, browser, make_user, make_vehicle
+from vehicles.models import Vehicle
 
 NOTHING = ["000999", "deadbeef", "zzz"]
 
@@ -154,4 +156,17 @@ def test_a_search_for_many_vehicles_reads_the_newest_commands(
         assert len(listed(viewer, "search=Honda")) == 50
     (plan,) = plans(asked)
     assert "using command_latest " in plan
+    assert "Seq Scan on commands_command" not in plan
+
+
+def test_past_values_are_searched_among_the_reads_of_their_vehicle(operator: User) -> None:
+    for number in range(20):
+        make_command(operator, make_vehicle(number))
+    add_old_commands(200, "ReadDataByID")
+    with CaptureQueriesContext(connection) as asked:
+        query = {"ecu_address": "0x10", "data_id": "0x010C"}
+        address = f"/api/v1/vehicles/{Vehicle.objects.all()[0].pk}/values/"
+        assert api(operator).get(address, query).json()["results"] == []
+    (plan,) = plans(asked)
+    assert re.search(r"Index Cond: \(+vehicle_id = ", plan)
     assert "Seq Scan on commands_command" not in plan

@@ -44,6 +44,11 @@ class Program:
         found: dict[str, Any] = self._get(f"commands/{command_id}/")
         return found
 
+    def commands(self, **filters: str) -> list[dict[str, Any]]:
+        """Return the newest commands that match the filters."""
+        found: list[dict[str, Any]] = self._get("commands/", **filters)["results"]
+        return found
+
     def wait_for_end(self, command_id: str) -> None:
         """Ask for the command until it has ended."""
         deadline = time.monotonic() + END_SECONDS

@@ -1,6 +1,6 @@
 // The outcomes of the commands of each step: completed, failed and cancelled, stacked.
 
-import { HEIGHT, Plot, scaleFor, showText, startOf, stepWidth, svg } from "./plot.js";
+import { HEIGHT, Plot, scaleFor, showText, startOf, stepWidth, svg } from "../charts/plot.js";
 
 const SERIES = ["completed", "failed", "cancelled"];
 const MIN_SCALE = 4; // commands

@@ -1,9 +1,9 @@
 // What failed and what was found most often in the period: one line each, with a bar.
 
+import { svg } from "../charts/plot.js";
 import { byId, element, showMessage, update } from "../dom.js";
 import { counted, whole } from "../format.js";
 import { explain } from "../labels.js";
-import { svg } from "./plot.js";
 import { spanOf } from "./tiles.js";
 
 export function showReasons(outcomes) {

@@ -1,6 +1,6 @@
 // The latency of each step: median and 95th percentile, each a dot, and a line between steps that follow each other.
 
-import { HEIGHT, Plot, scaleFor, showText, startOf, stepWidth, svg } from "./plot.js";
+import { HEIGHT, Plot, scaleFor, showText, startOf, stepWidth, svg } from "../charts/plot.js";
 import { seconds } from "./tiles.js";
 
 const MIN_SCALE = 0.04; // seconds

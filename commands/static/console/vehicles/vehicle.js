@@ -3,6 +3,7 @@
 import { getTroubleCodes, getVehicle, listCommands } from "../api.js";
 import { byId, showMessage } from "../dom.js";
 import { Poll } from "../poll.js";
+import { ValuePanel } from "../values/value_panel.js";
 import { showCodes } from "./codes.js";
 import { ConnectionTest } from "./connection_test.js";
 import { showFacts } from "./facts.js";
@@ -25,6 +26,7 @@ const retirement = new Retirement(id, () => poll.now());
 const tags = new TagPanel(id, () => poll.now());
 const notes = new NotesPanel(id, { onChange: () => poll.now(), onNotes: (found) => timeline.showNotes(found) });
 const lock = new LockPanel(id, () => poll.now());
+const values = new ValuePanel(id);
 let codesAt; // when the shown trouble codes were last read or cleared
 let shownCodes = null; // as text
 
@@ -41,6 +43,7 @@ async function refresh() {
     tags.show(vehicle);
     notes.show(vehicle);
     lock.show(vehicle);
+    values.show(vehicle);
     showLastCommands(commands);
     if (vehicle.trouble_codes_at !== codesAt) await refreshCodes(vehicle.trouble_codes_at);
     showMessage(byId("trouble"), "");

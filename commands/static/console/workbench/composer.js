@@ -3,9 +3,9 @@
 import { KEPT_MINUTES } from "../api.js";
 import { replayMessage } from "../command.js";
 import { CommandFields } from "../command_fields.js";
+import { Suggestions } from "../command_form/suggestions.js";
 import { showLines } from "../dom.js";
 import { loadValue, saveValue, viewer } from "../site.js";
-import { Suggestions } from "./suggestions.js";
 import { Timing } from "./timing.js";
 
 const CAUTION =

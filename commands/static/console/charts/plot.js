@@ -3,7 +3,7 @@
 import { element, update } from "../dom.js";
 import { clock, dayAndClock } from "../format.js";
 
-const WIDTH = 600;
+export const WIDTH = 600;
 export const HEIGHT = 100;
 
 const DAY_SECONDS = 86_400;
