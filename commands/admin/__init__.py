@@ -1,12 +1,21 @@
 from django.contrib import admin
 
-from commands.admin import campaigns, commands, descriptions, records, vehicles, webhooks
+from commands.admin import (
+    campaigns,
+    commands,
+    descriptions,
+    records,
+    saved_views,
+    vehicles,
+    webhooks,
+)
 
 __all__ = [
     "campaigns",
     "commands",
     "descriptions",
     "records",
+    "saved_views",
     "vehicles",
     "webhooks",
 ]  # they register the models

@@ -5,9 +5,11 @@ from typing import Any
 from django.core.exceptions import TooManyFieldsSent
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema, extend_schema_view
-from rest_framework import mixins, serializers
+from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from commands.api.commands.filters import CommandFilter
@@ -43,13 +45,21 @@ class SavedViewSerializer(StrictSerializer, serializers.ModelSerializer[SavedVie
         return page
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        _check_query(attrs["query"], FILTERS[attrs["page"]])
-        own = SavedView.objects.filter(owner=self._user)
-        if own.filter(page=attrs["page"], name=attrs["name"]).exists():
+        page = self.instance.page if self.instance else attrs["page"]
+        if attrs.get("page", page) != page:
+            raise ValidationError({"page": "A view stays with its list."})
+        if "query" in attrs:
+            _check_query(attrs["query"], FILTERS[page])
+        others = SavedView.objects.filter(owner=self._user).exclude(pk=self._pk)
+        if others.filter(page=page, name=attrs.get("name")).exists():
             raise ValidationError({"name": "You have a view of this name. Choose another."})
-        if own.count() >= MAX_VIEWS:
+        if not self.instance and others.count() >= MAX_VIEWS:
             raise ValidationError({"name": f"You have {MAX_VIEWS} views. Delete one first."})
         return attrs
+
+    @property
+    def _pk(self) -> Any:
+        return self.instance and self.instance.pk
 
     @property
     def _user(self) -> Any:
@@ -74,13 +84,13 @@ def _check_query(text: str, kind: Any) -> None:
 @extend_schema_view(
     list=extend_schema(summary="List saved views"),
     create=extend_schema(summary="Save a view"),
+    partial_update=extend_schema(summary="Rename or change one's own saved view"),
     destroy=extend_schema(summary="Delete one's own saved view"),
 )
 class SavedViewViewSet(
     ApiView,
     mixins.ListModelMixin,
     mixins.CreateModelMixin,
-    mixins.DestroyModelMixin,
     GenericViewSet[SavedView],
 ):
     """One's own views, and those that others share with all users."""
@@ -99,7 +109,21 @@ class SavedViewViewSet(
     def perform_create(self, serializer: Any) -> None:
         serializer.save(owner=self.request.user).refresh_from_db(fields=["created_at"])
 
-    def perform_destroy(self, view: SavedView) -> None:
+    def partial_update(self, request: Request, view_id: str) -> Response:
+        """Change the name, the filters, or whether it is shared."""
+        view = self._own("change")
+        serializer = self.get_serializer(view, data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        serializer.save()
+        return Response(serializer.data)
+
+    def destroy(self, request: Request, view_id: str) -> Response:
+        self._own("delete").delete()
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _own(self, what: str) -> SavedView:
+        """Return the view. Raise PermissionDenied if it is another user's."""
+        view = self.get_object()
         if view.owner_id != self.request.user.pk:
-            raise PermissionDenied(f"Only {view.owner}, whose view this is, may delete it.")
-        view.delete()
+            raise PermissionDenied(f"Only {view.owner}, whose view this is, may {what} it.")
+        return view

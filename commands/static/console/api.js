@@ -45,6 +45,7 @@ export const deleteNote = (id, noteId) =>
   request("DELETE", `${ROOT}vehicles/${encodeURIComponent(id)}/notes/${encodeURIComponent(noteId)}/`);
 export const listViews = (filters) => get("views/", filters);
 export const saveView = (view) => post("views/", view);
+export const changeView = (id, changes) => request("PATCH", `${ROOT}views/${encodeURIComponent(id)}/`, changes);
 export const deleteView = (id) => request("DELETE", `${ROOT}views/${encodeURIComponent(id)}/`);
 export const listWebhooks = () => get("webhooks/");
 export const addWebhook = (webhook) => post("webhooks/", webhook);

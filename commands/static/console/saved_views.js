@@ -1,6 +1,6 @@
 // The saved views of a list: links to its page with the filters that somebody has saved.
 
-import { deleteView, listViews, saveView } from "./api.js";
+import { changeView, deleteView, listViews, saveView } from "./api.js";
 import { button, byId, element, showFieldError, showMessage, update } from "./dom.js";
 import { viewer } from "./site.js";
 
@@ -11,6 +11,7 @@ export class SavedViews {
   #page = byId("views").dataset.page;
   #dialog = byId("view-dialog");
   #name = byId("view-name");
+  #changed = null; // the view that the dialog is about; null for a new one
 
   /** query() returns the present filters of the page. */
   constructor(query) {
@@ -37,25 +38,33 @@ export class SavedViews {
     const title = isOwn ? isShared && "Shared with all users" : `Shared by ${owner}`;
     const removal = { "aria-label": `Delete the view ${name}` };
     const link = element("a", { href: `/${this.#page}/?${query}`, title }, name);
-    return element("li", {}, link, isOwn && button("×", () => this.#remove(view), removal));
+    const change = { "aria-label": `Rename the view ${name}`, "aria-haspopup": "dialog" };
+    const buttons = isOwn && [
+      button("Rename", () => this.#ask(view), change),
+      button("×", () => this.#remove(view), removal),
+    ];
+    return element("li", {}, link, buttons);
   }
 
-  #ask() {
+  #ask(view = null) {
+    this.#changed = view;
+    byId("view-heading").textContent = view ? `Rename the view ${view.name}` : "Save these filters as a view";
     byId("view-form").reset();
+    this.#name.value = view?.name ?? "";
+    byId("view-shared").checked = view?.is_shared ?? false;
     this.#say("");
     this.#dialog.showModal();
+    this.#name.select();
   }
 
   async #save() {
-    const view = {
-      name: this.#name.value.trim(),
-      query: String(this.#query()),
-      is_shared: byId("view-shared").checked,
-    };
-    if (!view.query) return this.#say("Go back and set a filter: a view is a set of filters.");
+    const view = { name: this.#name.value.trim(), is_shared: byId("view-shared").checked };
+    const query = String(this.#query());
+    const id = this.#changed?.view_id;
+    if (!id && !query) return this.#say("Go back and set a filter: a view is a set of filters.");
     if (!view.name) return this.#say("Give it a name.");
     try {
-      await saveView({ page: this.#page, ...view });
+      await (id ? changeView(id, view) : saveView({ page: this.#page, query, ...view }));
       this.#dialog.close();
       await this.#load();
     } catch (error) {

@@ -143,6 +143,7 @@ POST api/v1/vehicles/{vehicle_id}/notes/     401   401   400   400   400   400
 DELETE api/v1/vehicles/{vehicle_id}/notes/{note_id}/ 401   401   403   403   403   403
 GET  api/v1/views/                           401   401   200   200   200   200
 POST api/v1/views/                           401   401   400   400   400   400
+PATCH api/v1/views/{view_id}/                401   401   403   403   403   403
 DELETE api/v1/views/{view_id}/               401   401   403   403   403   403
 GET  api/v1/vehicles/{vehicle_id}/report/    401   401   400   400   400   400
 GET  api/v1/vehicles/{vehicle_id}/names/     401   401   400   400   400   400
@@ -276,6 +277,16 @@ GET  admin/commands/serviceaccount/{id}/delete/ 302   302   403   403   403   40
 POST admin/commands/serviceaccount/{id}/delete/ 302   302   403   403   403   403
 GET  admin/commands/serviceaccount/{id}/change/ 302   302   403   403   403   200
 POST admin/commands/serviceaccount/{id}/change/ 302   302   403   403   403   403
+GET  admin/commands/savedview/                       302   302   403   403   403   200
+POST admin/commands/savedview/                       302   302   403   403   403   200
+GET  admin/commands/savedview/add/                   302   302   403   403   403   403
+POST admin/commands/savedview/add/                   302   302   403   403   403   403
+GET  admin/commands/savedview/{id}/history/          302   302   403   403   403   200
+POST admin/commands/savedview/{id}/history/          302   302   403   403   403   200
+GET  admin/commands/savedview/{id}/delete/           302   302   403   403   403   200
+POST admin/commands/savedview/{id}/delete/           302   302   403   403   403   200
+GET  admin/commands/savedview/{id}/change/           302   302   403   403   403   200
+POST admin/commands/savedview/{id}/change/           302   302   403   403   403   403
 GET  admin/commands/webhook/                         302   302   403   403   403   200
 POST admin/commands/webhook/                         302   302   403   403   403   200
 GET  admin/commands/webhook/add/                     302   302   403   403   403   403
@@ -472,6 +483,7 @@ def address_of(route: str, command: Command) -> str:
         "admin/commands/campaign": campaign_of(command).pk,
         "admin/commands/command": command.pk,
         "admin/commands/serviceaccount": account.pk,
+        "admin/commands/savedview": view.pk,
         "admin/commands/webhook": webhook.pk,
         "admin/commands/webhookdelivery": webhook.deliveries.latest("created_at").pk,
         "admin/commands/event": command.events.values_list("pk", flat=True)[0],

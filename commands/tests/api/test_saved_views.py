@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from commands.api.saved_views import MAX_VIEWS
 from commands.models import SavedView
-from conftest import api, make_user
+from conftest import api, browser, make_user
 
 pytestmark = pytest.mark.embedded
 
@@ -89,3 +89,55 @@ def test_a_name_is_used_once_on_a_page_and_views_are_limited(operator: User) -> 
     SavedView.objects.bulk_create(rows)
     response = api(operator).post(VIEWS, FAILED | {"name": "One more"})
     assert (response.status_code, [*response.json()["fields"]]) == (400, ["name"])
+
+
+# --- Changing
+
+
+def test_a_view_is_renamed_and_shared_by_its_owner(operator: User, stranger: User) -> None:
+    view = save(operator, FAILED)
+    address = f"{VIEWS}{view['view_id']}/"
+    changed = api(operator).patch(address, {"name": "Bad reads", "is_shared": True})
+    assert changed.json() == view | {"name": "Bad reads", "is_shared": True}
+    assert names(stranger) == ["Bad reads"]
+    assert api(stranger).patch(address, {"name": "Mine"}).status_code == 403
+    assert api(operator).patch(address, {"name": "Bad reads"}).status_code == 200  # its own name
+    assert api(operator).patch(address, {"query": "status=failed"}).json()["query"] == (
+        "status=failed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"name": "Other"}, "name"),
+        ({"name": ""}, "name"),
+        ({"query": "tag=pilot"}, "query"),
+        ({"page": "vehicles"}, "page"),
+        ({"owner": "viewer"}, "owner"),
+    ],
+    ids=str,
+)
+def test_a_wrong_change_is_refused(operator: User, wrong: dict[str, Any], field: str) -> None:
+    save(operator, FAILED, name="Other")
+    view = save(operator, FAILED)
+    response = api(operator).patch(f"{VIEWS}{view['view_id']}/", wrong)
+    assert (response.status_code, [*response.json()["fields"]]) == (400, [field])
+    assert SavedView.objects.get(pk=view["view_id"]).name == FAILED["name"]
+
+
+def test_a_user_with_the_last_view_can_still_rename_it(operator: User) -> None:
+    rows = [SavedView(owner=operator, page="commands", name=str(n)) for n in range(MAX_VIEWS)]
+    SavedView.objects.bulk_create(rows)
+    assert api(operator).patch(f"{VIEWS}{rows[0].pk}/", {"name": "One"}).status_code == 200
+
+
+def test_the_admin_lists_the_views_of_all_and_deletes_one(operator: User) -> None:
+    view = save(operator, FAILED)
+    boss = browser(make_user("boss", is_staff=True, is_superuser=True))
+    listing = "/admin/commands/savedview/"
+    assert "Failed reads" in boss.get(f"{listing}?q=failed").content.decode()
+    assert "Failed reads" not in boss.get(f"{listing}?q=pilot").content.decode()
+    assert "Failed reads" in boss.get(f"{listing}?q=operator").content.decode()
+    assert boss.post(f"{listing}{view['view_id']}/delete/", {"post": "yes"}).status_code == 302
+    assert not SavedView.objects.exists()
