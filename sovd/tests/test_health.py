@@ -243,6 +243,7 @@ def test_the_schema_is_valid_and_complete(tmp_path: Path) -> None:
             "vehicles/{vehicle_id}/notes/",
             "vehicles/{vehicle_id}/notes/{note_id}/",
             "vehicles/tags/",
+            "vehicles/tags/preview/",
             "views/",
             "views/{view_id}/",
             "vehicles/{vehicle_id}/probe/",

@@ -1,8 +1,10 @@
 """Tags of many vehicles at once."""
 
+from collections import Counter
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import Count
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
@@ -12,6 +14,30 @@ from commands.models import Action, AuditEntry
 from vehicles import tags as tagging
 from vehicles.models import Vehicle
 from vehicles.serializers import TagsField
+
+
+class TagCountSerializer(serializers.Serializer[Any]):
+    tag = serializers.CharField()
+    vehicle_count = serializers.IntegerField(help_text="Vehicles in use that have it.")
+
+
+class TagChoiceSerializer(VehicleChoiceSerializer):
+    """Vehicles whose tags would be changed."""
+
+    vehicle_count = serializers.SerializerMethodField()
+
+    def get_vehicle_count(self, choice: dict[str, Any]) -> int:
+        return len(choice["vehicles"])
+
+
+def in_use() -> list[dict[str, Any]]:
+    """Return each tag with the number of vehicles in use that have it, the most frequent first."""
+    tagged = Vehicle.objects.in_use().exclude(tags="").order_by()
+    counts: Counter[str] = Counter()
+    for tags, number in tagged.values_list("tags").annotate(number=Count("*")):
+        counts.update(dict.fromkeys(tags, number))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [{"tag": tag, "vehicle_count": number} for tag, number in ordered]
 
 
 class TagsSerializer(VehicleChoiceSerializer):

@@ -22,8 +22,8 @@ from rest_framework.views import APIView
 from commands import audit, locks, trouble_codes
 from commands.api import bodies
 from commands.api.schema.marks import errors
+from commands.api.vehicles import tags as tagging
 from commands.api.vehicles.locks import LockSerializer
-from commands.api.vehicles.tags import TagsSerializer
 from commands.api.views import ApiView
 from commands.models import (
     OPEN,
@@ -50,6 +50,7 @@ NEEDS = {
     "retire": "vehicles.change_vehicle",
     "restore": "vehicles.change_vehicle",
     "tags": "vehicles.change_vehicle",
+    "preview_tags": "vehicles.change_vehicle",
 }
 
 
@@ -321,16 +322,47 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
 
     @extend_schema(
         summary="Add and remove tags of many vehicles",
-        request=TagsSerializer,
-        responses={200: TagsSerializer},
+        request=tagging.TagsSerializer,
+        responses={200: tagging.TagsSerializer},
     )
     @action(detail=False, methods=["post"], pagination_class=None, filterset_class=None)
     @transaction.atomic
     def tags(self, request: Request) -> Response:
         """Give tags to vehicles, and take others from them. Their other tags stay."""
-        serializer = TagsSerializer(data=request.data, context=self.get_serializer_context())
+        context = self.get_serializer_context()
+        serializer = tagging.TagsSerializer(data=request.data, context=context)
         serializer.is_valid(raise_exception=True)
         serializer.save()
+        return Response(serializer.data)
+
+    @extend_schema(
+        summary="List the tags in use",
+        operation_id="v1_vehicles_tags_list",
+        responses={200: tagging.TagCountSerializer(many=True)},
+    )
+    @tags.mapping.get
+    def list_tags(self, request: Request) -> Response:
+        """List each tag with the number of vehicles that have it, the most frequent first."""
+        return Response(tagging.TagCountSerializer(tagging.in_use(), many=True).data)
+
+    @extend_schema(
+        summary="Count the vehicles whose tags would be changed",
+        operation_id="v1_vehicles_tags_preview",
+        request=tagging.TagChoiceSerializer,
+        responses={200: tagging.TagChoiceSerializer},
+    )
+    @action(
+        detail=False,
+        methods=["post"],
+        url_path="tags/preview",
+        pagination_class=None,
+        filterset_class=None,
+    )
+    def preview_tags(self, request: Request) -> Response:
+        """Count the vehicles of a choice, before their tags are changed."""
+        context = self.get_serializer_context()
+        serializer = tagging.TagChoiceSerializer(data=request.data, context=context)
+        serializer.is_valid(raise_exception=True)
         return Response(serializer.data)
 
     def _locked(self) -> Vehicle:

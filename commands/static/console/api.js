@@ -39,6 +39,8 @@ export const changeVehicle = (id, changes) => request("PATCH", `${ROOT}vehicles/
 export const retireVehicle = (id) => post(`vehicles/${encodeURIComponent(id)}/retire/`);
 export const restoreVehicle = (id) => post(`vehicles/${encodeURIComponent(id)}/restore/`);
 export const changeTags = (change) => post("vehicles/tags/", change);
+export const listTags = () => get("vehicles/tags/");
+export const previewTags = (choice) => post("vehicles/tags/preview/", choice);
 export const listNotes = (id) => get(`vehicles/${encodeURIComponent(id)}/notes/`);
 export const addNote = (id, text) => post(`vehicles/${encodeURIComponent(id)}/notes/`, { text });
 export const deleteNote = (id, noteId) =>

@@ -131,6 +131,8 @@ GET  api/v1/vehicles/{vehicle_id}/           401   401   200   200   200   200
 POST api/v1/vehicles/                        401   401   403   403   403   400
 PATCH api/v1/vehicles/{vehicle_id}/          401   401   403   403   403   200
 DELETE api/v1/vehicles/{vehicle_id}/         401   401   403   403   403   409
+GET  api/v1/vehicles/tags/                   401   401   200   200   200   200
+POST api/v1/vehicles/tags/preview/           401   401   403   403   403   400
 POST api/v1/vehicles/tags/                   401   401   403   403   403   400
 POST api/v1/vehicles/{vehicle_id}/probe/     401   401   403   403   403   202
 POST api/v1/vehicles/{vehicle_id}/restore/   401   401   403   403   403   200

@@ -143,3 +143,28 @@ def test_the_admin_edits_tags_as_words(keeper: User, vehicle: Vehicle) -> None:
     assert vehicle.tags == ["new", "old"]
     refused = client.post(address, form | {"tags": "a%b"})
     assert b"A tag has 1 to 32" in refused.content
+
+
+def test_the_tags_in_use_are_listed_the_most_frequent_first(keeper: User, vehicle: Vehicle) -> None:
+    other, retired = make_vehicle(102), make_vehicle(103)
+    patch(keeper, vehicle, ["winter", "pilot"])
+    patch(keeper, other, ["pilot"])
+    patch(keeper, retired, ["old"])
+    assert api(keeper).post(f"{VEHICLES}{retired.pk}/retire/").status_code == 200
+    assert api(keeper).get(f"{VEHICLES}tags/").json() == [
+        {"tag": "pilot", "vehicle_count": 2},
+        {"tag": "winter", "vehicle_count": 1},
+    ]
+    assert api(make_user("blind")).get(f"{VEHICLES}tags/").status_code == 403
+
+
+def test_the_vehicles_of_a_filter_are_counted_before_they_are_tagged(keeper: User) -> None:
+    for number in range(3):
+        make_vehicle(number)
+    address = f"{VEHICLES}tags/preview/"
+    choice = {"vehicle_filter": {"search": "00000"}}
+    assert api(keeper).post(address, choice).json() == {"vehicle_count": 3}
+    assert not Vehicle.objects.exclude(tags="").exists()
+    refused = api(keeper).post(address, {"vehicle_filter": {"colour": "red"}})
+    assert (refused.status_code, [*refused.json()["fields"]]) == (400, ["vehicle_filter.colour"])
+    assert retag(keeper, **choice, add=["pilot"]).json()["changed_count"] == 3

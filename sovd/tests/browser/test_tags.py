@@ -42,6 +42,26 @@ def test_chosen_vehicles_get_a_tag_and_are_found_by_it(
     expect(tab.get_by_text("No vehicle matches the filter.")).to_be_visible()
 
 
+def test_all_vehicles_that_match_a_filter_get_a_tag_that_is_in_use(
+    open_tab: Opener, program: Programs
+) -> None:
+    tab = open_tab("/vehicles/", "admin")
+    tab.get_by_role("checkbox", name="Choose 1").first.check()
+    tab.get_by_role("button", name="Tag the chosen (1)").click()
+    tab.get_by_role("dialog").get_by_label("Tags").fill("ready-made")
+    tab.get_by_role("button", name="Add to 1 vehicle").click()
+    expect(tab.locator("#known-tags option[value=ready-made]")).to_have_count(1)
+    tab.get_by_role("searchbox", name="Search").fill(vin(59))
+    expect(tab.locator("#vehicles tbody tr")).to_have_count(1)
+    tab.get_by_role("button", name="Tag all that match").click()
+    dialog = tab.get_by_role("dialog", name="Tags of 1 vehicle")
+    dialog.get_by_role("button", name="ready-made").click()
+    expect(dialog.get_by_label("Tags")).to_have_value("ready-made")
+    dialog.get_by_role("button", name="Add to 1 vehicle").click()
+    expect(tab.locator("#tag-outcome")).to_have_text("The tags of 1 vehicle were changed.")
+    expect(tab.get_by_role("link", name="ready-made")).to_be_visible()
+
+
 def test_a_vehicle_is_tagged_on_its_page(open_tab: Opener, program: Programs) -> None:
     vehicle = program("operator").vehicle(vin(58))
     tab = open_tab(f"/vehicles/{vehicle}/", "admin")

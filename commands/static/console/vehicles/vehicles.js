@@ -26,7 +26,7 @@ const list = new PagedList({
   refreshMs: REFRESH_MS,
   onResults: () => selection?.update(),
 });
-const tagging = new TagDialog(() => list.refresh());
+const tagging = new TagDialog({ filter: () => filters.query(), onChanged: () => list.refresh() });
 const filters = new FilterForm(byId("filters"), find);
 
 function find(query) {
