@@ -5,16 +5,18 @@ to answer it.
 """
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.signals import setting_changed
 from django.db import connection
-from django.db.models import QuerySet, UUIDField
+from django.db.models import Model, QuerySet, UUIDField
 from django.db.models.lookups import Lookup
+
+M = TypeVar("M", bound=Model)
 
 # Stand for the arguments of each type, by place, while the SQL is made.
 STAND_INS: dict[type, list[Any]] = {
@@ -23,6 +25,7 @@ STAND_INS: dict[type, list[Any]] = {
         UUID("c5d0a8e4-0f0b-4b39-8f43-7f1d2b6a9e05"),
     ],
     int: [1_907_345_123],
+    str: ["a-text-that-nothing-has"],
     datetime: [datetime(1971, 3, 2, 5, 7, 11, tzinfo=UTC)],
     list: [[UUID("0c1be3a7-2f2e-4a43-8a3a-9c7f2d5b6e14")]],
 }
@@ -81,6 +84,16 @@ def _compiled(query: Compiled, vendor: str) -> tuple[Any, str, list[Any]]:
 
 # Only tests change a setting.
 setting_changed.connect(lambda **_: _compiled.cache_clear(), weak=False)
+
+
+def columns(model: type[Model]) -> list[str]:
+    """Return the names of all fields of a model, for `values_list`."""
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+def loaded(model: type[M], row: Sequence[Any]) -> M:
+    """Return the object of a row that has the columns of a model."""
+    return model.from_db(connection.alias, columns(model), row)
 
 
 class _Place(int):

@@ -9,12 +9,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F, Model
+from django.db.models import F
 from django.db.models.functions import Now
 from psycopg.types.json import Jsonb
 
 from commands import events
-from commands.database.compiled import Compiled
+from commands.database.compiled import Compiled, columns, loaded
 from commands.lifecycle import writing
 from commands.models import Command, CommandQuerySet, Status
 from vehicles.connectors import CONNECTORS
@@ -56,14 +56,10 @@ def _ready_for(connectors: Connectors) -> CommandQuerySet:
 # --- Commands that may run
 
 
-def _columns(model: type[Model]) -> list[str]:
-    return [field.attname for field in model._meta.concrete_fields]
-
-
 def _may_run(ids: list[uuid.UUID]) -> Any:
-    of_vehicle = [f"vehicle__{name}" for name in _columns(Vehicle)]
+    of_vehicle = [f"vehicle__{name}" for name in columns(Vehicle)]
     rows = Command.objects.with_may_run().filter(pk__among=ids).order_by("turn", "command_id")
-    return rows.values_list("may_run", *_columns(Command), *of_vehicle)
+    return rows.values_list("may_run", *columns(Command), *of_vehicle)
 
 
 _locked = Compiled(_may_run, list)
@@ -75,15 +71,15 @@ def runnable(ids: Collection[uuid.UUID]) -> list[Command]:
 
 
 def _command(row: list[Any]) -> Command:
-    names = _columns(Command)
-    command = Command.from_db(connection.alias, names, row[: len(names)])
-    command.vehicle = Vehicle.from_db(connection.alias, _columns(Vehicle), row[len(names) :])
+    count = len(columns(Command))
+    command = loaded(Command, row[:count])
+    command.vehicle = loaded(Vehicle, row[count:])
     return command
 
 
 _ecus = Compiled(
     lambda ids: (
-        Ecu.objects.filter(vehicle__pk__among=ids).order_by("number").values_list(*_columns(Ecu))
+        Ecu.objects.filter(vehicle__pk__among=ids).order_by("number").values_list(*columns(Ecu))
     ),
     list,
 )
@@ -93,7 +89,7 @@ def read_ecus(commands: Collection[Command]) -> None:
     """Read the ECUs for the connector, which may not ask the database."""
     found = defaultdict(list)
     for row in _ecus.rows([command.vehicle_id for command in commands]):
-        ecu = Ecu.from_db(connection.alias, _columns(Ecu), row)
+        ecu = loaded(Ecu, row)
         found[ecu.vehicle_id].append(ecu)
     for command in commands:
         command.vehicle.configured_ecus = found[command.vehicle_id]

@@ -331,6 +331,10 @@ class Command(models.Model):
     def __str__(self) -> str:
         return f"{self.command_name} {self.command_id}"
 
+    def is_visible_to(self, user: User | AnonymousUser) -> bool:
+        """Return whether `visible_to` would return this command."""
+        return self.submitted_by_id == user.pk or sees_all_commands(user)
+
     @property
     def is_suspect(self) -> bool:
         """True if one more lost worker makes the command fail."""

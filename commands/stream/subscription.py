@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.db import Error as DatabaseError
 
 from commands.backoff import jittered
+from commands.database.compiled import Compiled, columns, loaded
 from commands.database.threads import in_thread
 from commands.events import Line, line_of
 from commands.metrics import counters
@@ -122,6 +124,13 @@ class Subscription:
                 return page
 
 
-def read_log(command_id: UUID, after: int) -> list[Line]:
+def _page(command_id: UUID, after: int) -> Any:
     log = Event.objects.filter(command_id=command_id).after(after)
-    return [line_of(event) for event in log[:PAGE_LINES]]
+    return log.values_list(*columns(Event))[:PAGE_LINES]
+
+
+_log = Compiled(_page, UUID, int)
+
+
+def read_log(command_id: UUID, after: int) -> list[Line]:
+    return [line_of(loaded(Event, row)) for row in _log.rows(command_id, after)]

@@ -12,10 +12,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 from rest_framework.request import Request
 
 from commands.accounts import kept, logins
+from commands.database.compiled import Compiled, columns, loaded
 from commands.models import Command, StreamTicket
 
 TICKET_SECONDS = 30
@@ -53,18 +55,33 @@ def issue(request: Request, command: Command) -> str:
     return ticket
 
 
+_by_digest = Compiled(
+    lambda digest: StreamTicket.objects.filter(pk=digest).values_list(
+        "user__is_active", *columns(StreamTicket)
+    ),
+    str,
+)
+
+
 def redeem(ticket: str, command_id: str) -> Grant:
     """Use the ticket up. Raise NotATicket."""
-    rows = StreamTicket.objects.filter(pk=_digest(ticket))
-    row = rows.select_related("user").first()
-    if row is None or not rows.delete()[0]:  # of two requests at the same time, one deletes it
+    digest = _digest(ticket)
+    rows = _by_digest.rows(digest)
+    if not rows or not _delete(digest):  # of two requests at the same time, one deletes it
         raise NotATicket
-    now = timezone.now()
-    if row.expires_at <= now or not row.user.is_active or not _is(row.command_id, command_id):
+    is_active, *values = rows[0]
+    row, now = loaded(StreamTicket, values), timezone.now()
+    if row.expires_at <= now or not is_active or not _is(row.command_id, command_id):
         raise NotATicket
     return Grant(
         kept.user(row.user_id), max(0.0, (row.stream_ends_at - now).total_seconds()), row.login
     )
+
+
+def _delete(digest: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM commands_streamticket WHERE digest = %s", [digest])
+        return bool(cursor.rowcount)
 
 
 def _end_of(token: Any, now: datetime) -> datetime:

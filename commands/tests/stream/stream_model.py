@@ -79,7 +79,7 @@ class Stream:
     # --- commands/lifecycle/ and commands/notifications.py: commit, then publish
 
     def write(self, state: State) -> Steps:
-        """`transaction.on_commit(lambda: writing.publish(log), robust=True)`"""
+        """`transaction.on_commit(lambda: publish(log), robust=True)`"""
         if len(state.log) < EVENTS:
             yield self.append(state)
         if state.published < len(state.log):

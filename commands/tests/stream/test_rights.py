@@ -222,12 +222,12 @@ def scope_of(command: Command, query: str) -> dict[str, Any]:
 def test_the_queries_of_a_handshake_are_counted(
     operator: User, command: Command, known: Any, django_assert_num_queries: Any
 ) -> None:
-    """The command; with a ticket also its row, and the transaction that deletes it."""
+    """The command; with a ticket also its row, and the statement that deletes it."""
     known(operator)
     credential, _ = token_login(operator)
     read_request(scope_of(command, credential))  # from now on the login is known
     ticket = ticket_of(Client(headers={"Authorization": f"Bearer {token_of(operator)}"}), command)
-    for query, count in ((credential, 1), (ticket, 5)):
+    for query, count in ((credential, 1), (ticket, 3)):
         with django_assert_num_queries(count):
             read_request(scope_of(command, query))
 
