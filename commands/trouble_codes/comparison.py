@@ -31,6 +31,7 @@ class Previous:
 class Comparison:
     codes: Sequence[Compared]
     previous: Sequence[Previous]
+    is_complete: bool = True  # False: some responses were left out
 
 
 def of_command(command: Command, user: Any) -> Comparison:
@@ -40,11 +41,12 @@ def of_command(command: Command, user: Any) -> Comparison:
     reads = log.reads_of(commands, command.vehicle, user)
     codes: list[Compared] = []
     previous: list[Previous] = []
-    for read in [each for owner, each in reads if owner == command.pk]:
+    own = [each for owner, each in reads if owner == command.pk]
+    for read in own:
         before = _before(read, [each for owner, each in reads if owner != command.pk])
         codes += _compared(read, before)
         previous += [Previous(read.ecu_address, before.source)] if before else []
-    return Comparison(codes, previous)
+    return Comparison(codes, previous, all(read.is_understood for read in own))
 
 
 def _before(read: Read, others: list[Read]) -> Read | None:

@@ -96,3 +96,6 @@ class PreviousReadSerializer(serializers.Serializer[Any]):
 class ComparisonSerializer(serializers.Serializer[Any]):
     codes = ComparedCodeSerializer(many=True)
     previous = PreviousReadSerializer(many=True, help_text="The reads that are compared with.")
+    is_complete = serializers.BooleanField(
+        help_text="false: there are more responses than the last 250, or some were not understood."
+    )

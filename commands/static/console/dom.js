@@ -43,9 +43,9 @@ export function update(parent, ...children) {
 
 const present = (children) => children.flat(3).filter((child) => child != null && child !== false && child !== "");
 
-/** After `change`, focus the link equal to the one that had the focus; else the link now in its place. */
+/** After `change`, focus the link or button equal to the one that had the focus; else the one now in its place. */
 function keepFocus(parent, change) {
-  const links = () => [...parent.querySelectorAll("a")];
+  const links = () => [...parent.querySelectorAll("a, button")];
   const focused = document.activeElement;
   const place = links().indexOf(focused);
   change();

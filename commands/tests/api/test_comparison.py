@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from commands.models import Command
 from commands.tests.vehicle_responses import dtc, ecu, read, read_masked, scan
+from commands.trouble_codes import log
 from conftest import api, submit
 from vehicles.models import Vehicle
 
@@ -77,7 +78,20 @@ def test_the_earlier_read_of_another_user_is_not_named(
 
 
 def test_other_commands_have_none(operator: User, vehicle: Vehicle) -> None:
-    assert compared(operator, submit(operator, vehicle)) == {"codes": [], "previous": []}
+    nothing = {"codes": [], "previous": [], "is_complete": True}
+    assert compared(operator, submit(operator, vehicle)) == nothing
+
+
+def test_a_read_with_too_many_responses_says_that_codes_are_missing(
+    operator: User, vehicle: Vehicle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "MAX_RESPONSES", 3)
+    whole = read(operator, vehicle, dtc("P0113"), dtc("P0420"))
+    assert compared(operator, whole)["is_complete"] is True
+    cut = read(operator, vehicle, dtc("P0113"), dtc("P0420"), dtc("U0100"))
+    body = compared(operator, cut)
+    assert [*changes(body)] == ["P0420", "U0100"]
+    assert body["is_complete"] is False
 
 
 def test_the_statements_do_not_grow(operator: User, vehicle: Vehicle, known: Any) -> None:

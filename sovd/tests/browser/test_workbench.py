@@ -348,3 +348,16 @@ def live(tab: Tab, part: str) -> Locator:
 
 def entries(tab: Tab) -> Locator:
     return tab.locator("#live .entry")
+
+
+def test_a_table_of_codes_that_is_cut_leads_to_all_responses(
+    open_tab: Opener, site: DemoSite
+) -> None:
+    tab = open_tab("/commands/{many}/".format_map(site.ids))
+    codes = tab.locator("#live [data-live=codes]")
+    expect(codes).to_contain_text("the codes of the last 250 responses")
+    codes.get_by_role("button", name="Go to all responses").click()
+    expect(tab.get_by_role("log")).to_be_focused()
+    tab.goto("/commands/{completed}/".format_map(site.ids))
+    expect(codes.locator("tbody tr").first).to_be_visible()
+    expect(codes.get_by_role("button", name="Go to all responses")).to_be_hidden()

@@ -3,23 +3,53 @@
 import { troubleCode } from "../decoders.js";
 import { button, byId, element, update } from "../dom.js";
 import { time } from "../format.js";
+import { viewer } from "../site.js";
 import { bySubmitter, clearedSince, snapshotLink, sourceLink } from "../trouble_codes.js";
 
 const MAX_SHORT = 10;
 
 const expanded = new Set(); // ECU addresses with all codes shown
 let last = null;
-let vehicle = null; // its ID
+let vehicle = null;
 
-export function showCodes(troubleCodes, vehicleId = vehicle) {
+export function showCodes(troubleCodes, ofVehicle = vehicle) {
   last = troubleCodes;
-  vehicle = vehicleId;
+  vehicle = ofVehicle;
   const { control_units: units, stored, timeline } = troubleCodes;
-  const sections = units.map((unit) => section(unit, stored, clearedSince(unit, timeline)));
+  const sections = [...units, ...unread(units)].map((unit) => section(unit, stored, clearedSince(unit, timeline)));
   update(byId("codes"), sections.length ? sections : nothing());
 }
 
 const nothing = () => element("p", { class: "list-message" }, "Its trouble codes were not read yet.");
+
+/** The ECUs of the vehicle whose codes were never read. */
+function unread(units) {
+  const known = new Set(units.map(({ ecu_address: address }) => Number(address)));
+  return vehicle.ecus
+    .filter(({ address }) => !known.has(Number(address)))
+    .map(({ address }) => ({ ecu_address: address }));
+}
+
+const nameOf = (address) => vehicle.ecus.find((ecu) => Number(ecu.address) === Number(address))?.name;
+
+const ACTIONS = { read: "Read codes", clear: "Clear codes…", value: "Read a value" };
+
+function actions(address) {
+  const buttons = Object.entries(ACTIONS).map(([action, label]) =>
+    element(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "data-do": action,
+        "data-of": address,
+        "aria-label": `${label} of ECU ${address}`,
+      },
+      label,
+    ),
+  );
+  return viewer.canSubmit && element("p", { class: "ecu-actions sends" }, buttons);
+}
 
 function section(unit, stored, cleared) {
   const address = unit.ecu_address;
@@ -29,11 +59,12 @@ function section(unit, stored, cleared) {
   return element(
     "section",
     { class: "ecu", "data-ecu": address },
-    element("h3", {}, "ECU ", element("code", {}, address)),
-    element("p", { class: "muted read" }, lastRead(unit)),
+    element("h3", {}, "ECU ", element("code", {}, address), " ", nameOf(address)),
+    element("p", { class: "muted read" }, unit.read_at ? lastRead(unit) : "not read yet"),
+    actions(address),
     cleared && element("p", { class: "caution" }, clearedNote(cleared)),
     codes.length > 0 && list,
-    !codes.length && !cleared && element("p", { class: "none" }, "No trouble codes are stored."),
+    unit.read_at && !codes.length && !cleared && element("p", { class: "none" }, "No trouble codes are stored."),
     !isWhole && button(`Show all ${codes.length} codes`, () => expand(address), { class: "quiet more" }),
   );
 }
@@ -58,7 +89,7 @@ function code(stored) {
   const { dtc_code: dtcCode, description, status, status_bits: statusBits, confirmed, first_seen_at: since } = stored;
   const { failure_type: failureType } = stored;
   const shown = troubleCode({ dtcCode, description, failureType, status: status || null, statusBits, confirmed });
-  const snapshot = snapshotLink(vehicle, stored.ecu_address, dtcCode);
+  const snapshot = snapshotLink(vehicle.vehicle_id, stored.ecu_address, dtcCode);
   const seen = element("p", { class: "muted since" }, "first seen ", time(since), snapshot && " · ", snapshot);
   return element("li", { "data-code": dtcCode }, shown, seen);
 }

@@ -6,6 +6,7 @@ import { Poll } from "../poll.js";
 import { ValuePanel } from "../values/value_panel.js";
 import { showCodes } from "./codes.js";
 import { ConnectionTest } from "./connection_test.js";
+import { EcuWork } from "./ecu_work.js";
 import { showFacts } from "./facts.js";
 import { showLastCommands } from "./last_commands.js";
 import { LockPanel } from "./lock_panel.js";
@@ -27,6 +28,7 @@ const tags = new TagPanel(id, () => poll.now());
 const notes = new NotesPanel(id, { onChange: () => poll.now(), onNotes: (found) => timeline.showNotes(found) });
 const lock = new LockPanel(id, () => poll.now());
 const values = new ValuePanel(id);
+const work = new EcuWork({ onEnd: () => poll.now(), readValue: (address) => values.propose(address) });
 let codesAt; // when the shown trouble codes were last read or cleared
 let shownCodes = null; // as text
 
@@ -44,8 +46,9 @@ async function refresh() {
     notes.show(vehicle);
     lock.show(vehicle);
     values.show(vehicle);
+    work.show(vehicle);
     showLastCommands(commands);
-    if (vehicle.trouble_codes_at !== codesAt) await refreshCodes(vehicle.trouble_codes_at);
+    if (vehicle.trouble_codes_at !== codesAt) await refreshCodes(vehicle);
     showMessage(byId("trouble"), "");
     return true;
   } catch (error) {
@@ -57,12 +60,12 @@ async function refresh() {
 }
 
 /** The long history is loaded only when somebody has read or cleared trouble codes. */
-async function refreshCodes(at) {
+async function refreshCodes(vehicle) {
   const codes = await getTroubleCodes(id);
-  codesAt = at;
+  codesAt = vehicle.trouble_codes_at;
   const text = JSON.stringify(codes);
   if (text === shownCodes) return;
-  showCodes(codes, id);
+  showCodes(codes, vehicle);
   showReport(id, codes.scans);
   timeline.show(codes);
   if (shownCodes !== null) {

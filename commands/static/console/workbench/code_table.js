@@ -17,6 +17,9 @@ export class CodeTable {
 
   constructor(root) {
     this.#root = root;
+    root.querySelector("[data-codes=all]").addEventListener("click", () => {
+      root.parentNode.querySelector("[data-live=log]").focus();
+    });
     this.#more.addEventListener("click", () => {
       this.#drawRows(this.#codes);
       root.querySelectorAll("tbody tr")[MAX_ROWS].querySelector("td").focus();
@@ -43,9 +46,10 @@ export class CodeTable {
     this.#root.hidden = false;
   }
 
-  #draw({ codes, previous }) {
+  #draw({ codes, previous, is_complete: isComplete }) {
     this.#codes = codes;
     this.#drawRows(codes.slice(0, MAX_ROWS));
+    this.#root.querySelector("[data-codes=incomplete]").hidden = isComplete;
     this.#root.toggleAttribute("data-first", !previous.length);
     update(this.#root.querySelector("[data-codes=previous]"), previousText(previous));
   }

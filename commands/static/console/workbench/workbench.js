@@ -38,7 +38,7 @@ let loadingConfirmation = null;
 
 /** Most users never need the dialog, so its modules are loaded for the first command that is to be confirmed. */
 async function confirm(question) {
-  loadingConfirmation ??= import("./vin_confirmation.js").then(
+  loadingConfirmation ??= import("../command_form/vin_confirmation.js").then(
     ({ VinConfirmation }) => new VinConfirmation({ dialog: byId("confirm"), onRead: () => recent.refresh() }),
   );
   try {
