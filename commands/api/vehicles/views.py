@@ -24,6 +24,7 @@ from commands.api import bodies
 from commands.api.schema.marks import errors
 from commands.api.vehicles import tags as tagging
 from commands.api.vehicles.locks import LockSerializer
+from commands.api.vehicles.queue import NOT_VISIBLE, QueuedSerializer, queue_of
 from commands.api.views import ApiView
 from commands.models import (
     OPEN,
@@ -55,7 +56,6 @@ NEEDS = {
 
 
 FAILURE_TYPE = "The failure type byte in words; may be empty."
-NOT_VISIBLE = "null: a command of another user, which you may not see"
 
 
 class MayMaintain(BasePermission):
@@ -118,6 +118,9 @@ class OneVehicleSerializer(VehicleWithCommandsSerializer):
 
     lock = serializers.SerializerMethodField(help_text="null: nobody holds it.")
     note_count = serializers.IntegerField(read_only=True)
+    queue = serializers.SerializerMethodField(
+        help_text="The command that runs, and the first ten in line, of all users."
+    )
 
     class Meta(VehicleWithCommandsSerializer.Meta):
         fields = [
@@ -125,7 +128,12 @@ class OneVehicleSerializer(VehicleWithCommandsSerializer):
             "trouble_codes_at",
             "lock",
             "note_count",
+            "queue",
         ]
+
+    @extend_schema_field(QueuedSerializer(many=True))
+    def get_queue(self, vehicle: Vehicle) -> Any:
+        return []  # the view adds it, because it depends on the user
 
     @extend_schema_field(LockSerializer(allow_null=True))
     def get_lock(self, vehicle: Vehicle) -> Any:
@@ -234,7 +242,9 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
         return self.get_paginated_response([self._body_of(vehicle) for vehicle in page or []])
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return Response(self._body_of(self.get_object()))
+        vehicle = self.get_object()
+        queue = QueuedSerializer(queue_of(vehicle, request.user), many=True)
+        return Response(self._body_of(vehicle) | {"queue": queue.data})
 
     def _body_of(self, vehicle: Vehicle) -> dict[str, Any]:
         return bodies.body_of(self.get_serializer_class(), vehicle)

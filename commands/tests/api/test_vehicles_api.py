@@ -27,6 +27,7 @@ def waiting(user: User) -> dict[str, int]:
         assert page.pop("trouble_codes_at", "missing") != "missing"
         assert page.pop("lock", "missing") is None
         assert page.pop("note_count", "missing") == 0
+        assert page.pop("queue", None) is not None
         assert page == row
     return {row["vin"][-1]: row["commands_waiting"] for row in rows}
 

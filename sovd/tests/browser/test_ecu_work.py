@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from sovd.tests.browser.conftest import Opener, Programs
+from sovd.tests.browser.conftest import Opener, Programs, TabErrors
 from sovd.tests.browser.program import vin
 
 AWAY = 23  # a vehicle of the demo site that is offline
@@ -44,13 +44,19 @@ def test_a_command_that_waits_is_cancelled_on_the_page_of_the_vehicle(
     tab.keyboard.press("Enter")
     newest = tab.locator("#ecu-work > li").first
     expect(newest.get_by_role("status")).to_have_text("Pending")
+    expect(tab.locator("#facts .in-turn li")).to_have_text(
+        re.compile(r"^ReadDTC by operator, since ")
+    )
     newest.get_by_role("button", name="Cancel").click()
     expect(newest.get_by_role("status")).to_have_text("Cancelled")
     expect(newest.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
-def test_a_wrong_address_is_named(open_tab: Opener, program: Programs) -> None:
+def test_a_wrong_address_is_named(
+    open_tab: Opener, program: Programs, tab_errors: TabErrors
+) -> None:
     tab = open_tab(f"/vehicles/{program('operator').vehicle(vin(57))}/")
+    tab_errors.expect("400")
     tab.get_by_label("Address of another ECU").fill("xyz")
     tab.get_by_role("button", name="Read codes", exact=True).last.click()
     expect(tab.locator("#ecu-problem")).to_contain_text("hexadecimal")
@@ -62,7 +68,7 @@ def test_an_ecu_is_proposed_for_a_value(open_tab: Opener, program: Programs) -> 
     tab = open_tab(f"/vehicles/{operator.vehicle(vin(50))}/")
     tab.get_by_role("button", name="Read a value of ECU 0x40").click()
     expect(tab.get_by_role("textbox", name="ECU address", exact=True)).to_have_value("0x40")
-    expect(tab.get_by_role("textbox", name="Data identifier")).to_be_focused()
+    expect(tab.get_by_label("Data identifier")).to_be_focused()
 
 
 def test_those_who_only_look_are_offered_no_command(open_tab: Opener, program: Programs) -> None:

@@ -3,6 +3,7 @@
 import { commandAddress } from "../command.js";
 import { asText, byId, element, showMessage, update } from "../dom.js";
 import { counted, time } from "../format.js";
+import { bySubmitter, sourceLink } from "../trouble_codes.js";
 import { connectionBadge, modelName } from "../vehicle.js";
 
 export function showFacts(vehicle) {
@@ -18,6 +19,7 @@ function facts(vehicle) {
     ["Connection", connectionBadge(vehicle)],
     ["Last seen", vehicle.last_seen_at ? time(vehicle.last_seen_at) : "never"],
     ["Waiting", waiting(vehicle)],
+    ["In turn", inTurn(vehicle.queue)],
     ["VIN", element("span", { class: "vin" }, vehicle.vin)],
     ["Make", vehicle.make],
     ["Model", vehicle.model],
@@ -39,6 +41,17 @@ function variantFact({ address, variant, matched_by: proofs, command_id: id, mat
 function waiting({ vehicle_id: id, commands_waiting: count }) {
   if (!count) return "no commands";
   return element("a", { href: `/commands/?vehicle_id=${id}&status=pending` }, counted(count, "command"));
+}
+
+/** The command that runs and those in line, of all users. */
+function inTurn(queue) {
+  if (!queue.length) return "nobody works on it";
+  return element("ol", { class: "in-turn" }, queue.map(queued));
+}
+
+function queued({ status, command_id: id, command_name: name, submitted_by: by, submitted_at: at }) {
+  const words = [sourceLink(name ?? "A command", id), bySubmitter(by)];
+  return element("li", {}, words, status === "in_progress" ? ", now" : [", since ", time(at, "clock")]);
 }
 
 function showMetadata(metadata) {
