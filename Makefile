@@ -40,10 +40,10 @@ test-monitoring: .venv/installed-dev
 	@dev/install-debian prometheus prometheus promtool
 	$(BIN)/pytest --embedded monitoring
 
-# Every page in a real browser, before the real processes. What failed leaves its trace in var/browser.
+# Every page in two real browsers, each before the real processes. What failed leaves its trace in var/browser.
 test-browser: .venv/installed-dev
 	@dev/install-debian chromium chromium
-	$(BIN)/pytest --embedded -p playwright --tracing retain-on-failure --screenshot only-on-failure --output var/browser sovd/tests/browser
+	$(BIN)/pytest --embedded -n 2 --dist loadfile -p playwright --tracing retain-on-failure --screenshot only-on-failure --output var/browser sovd/tests/browser
 
 # The product behind a real PgBouncer, and before a standby that is promoted.
 test-database: .venv/installed-dev
