@@ -10,6 +10,7 @@ EMBEDDED = 'embedded and not (faults or fuzz)'
 FUZZ_HTTP ?= 50000
 FUZZ_SOCKETS ?= 10000
 FUZZ_EXAMPLES ?= 100
+TRACING ?= off
 STATIC = var/static/staticfiles.json
 
 .PHONY: run test test-processes test-slow test-faults test-monitoring test-browser test-database screenshots page-weight fuzz format lint lint-files lint-types lint-packages stack vehicle chaos chaos-doip soak bench bench-check growth lock clean
@@ -43,7 +44,7 @@ test-monitoring: .venv/installed-dev
 # Every page in two real browsers, each before the real processes. What failed leaves its trace in var/browser.
 test-browser: .venv/installed-dev
 	@dev/install-debian chromium chromium
-	$(BIN)/pytest --embedded -n 2 --dist loadfile -p playwright --tracing retain-on-failure --screenshot only-on-failure --output var/browser sovd/tests/browser
+	$(BIN)/pytest --embedded -n 2 --dist loadfile -p playwright --tracing $(TRACING) --screenshot only-on-failure --output var/browser sovd/tests/browser
 
 # The product behind a real PgBouncer, and before a standby that is promoted.
 test-database: .venv/installed-dev

@@ -74,7 +74,6 @@ def open_tab(
 ) -> Opener:
     """Return a function that opens a page in a new browser; an error of the page fails the test."""
     tab_errors = request.node.stash.setdefault(TAB_ERRORS, TabErrors())
-    traced = request.config.getoption("--tracing") != "off"
 
     def open_it(
         path: str,
@@ -85,20 +84,12 @@ def open_tab(
     ) -> Page:
         look = context_options(width, scheme) | options
         context = new_context(storage_state=log_ins(who), **look)
-        if traced:
-            trace_without_film(context)
         tab_errors.append(PageErrors(context, base_url))
         page = context.new_page()
         page.goto(path)
         return page
 
     return open_it
-
-
-def trace_without_film(context: BrowserContext) -> None:
-    """Keep the pages of each step in the trace, but no film: it takes CPU in every test."""
-    context.tracing.stop()
-    context.tracing.start(snapshots=True, sources=True)
 
 
 @pytest.fixture
