@@ -34,6 +34,7 @@ from conftest import (
     read_all,
     row,
     submit,
+    until_blocked,
 )
 from vehicles.models import Vehicle
 
@@ -162,15 +163,6 @@ def cancel_all(batch: Batch) -> None:
     lifecycle.cancel_many(Command.objects.filter(batch=batch))
 
 
-def is_waiting_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            "AND datname = current_database()"
-        )
-        return bool(cursor.fetchone()[0])
-
-
 def test_a_command_claimed_during_the_cancellation_is_asked_to_stop(
     operator: User, fleet: list[Vehicle]
 ) -> None:
@@ -187,8 +179,7 @@ def test_a_command_claimed_during_the_cancellation_is_asked_to_stop(
         with transaction.atomic():
             (claimed,) = lifecycle.claim(1)
             cancelling = thread.submit(cancel)
-            while not is_waiting_for_a_lock():
-                assert not cancelling.done()
+            until_blocked()
         cancelling.result()
     assert row(claimed).cancel_requested_at
     assert counted(operator, batch) == {"in_progress": 1, "cancelled": 3}

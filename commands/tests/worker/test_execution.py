@@ -30,6 +30,7 @@ from conftest import (
     row,
     submit,
     until,
+    until_blocked,
     worker_of,
 )
 from vehicles.connectors.base import Attempt, Response, TargetVehicle, VehicleError
@@ -202,11 +203,11 @@ async def test_a_command_that_is_cancelled_while_it_is_marked_as_sent_was_not_se
 ) -> None:
     connector = SlowToLeave()
     execution = Execution(await in_thread(claim_one), connector, far(), Writer())
-    is_held, may_go = threading.Event(), threading.Event()
-    holder = asyncio.create_task(in_thread(hold, clear, is_held, may_go))
+    is_held, is_blocking, may_go = (threading.Event() for _ in range(3))
+    holder = asyncio.create_task(in_thread(hold, clear, is_held, is_blocking, may_go))
     await asyncio.to_thread(is_held.wait, WAIT_SECONDS)
     task = asyncio.create_task(execution.run())
-    await until(lambda: in_thread(somebody_waits_for_a_lock))
+    await asyncio.to_thread(is_blocking.wait, WAIT_SECONDS)
     execution.stop(Stop.CANCELLED)
     may_go.set()
     await asyncio.gather(task, holder)
@@ -214,17 +215,18 @@ async def test_a_command_that_is_cancelled_while_it_is_marked_as_sent_was_not_se
     assert await in_thread(told, clear) == ["pending", "in_progress", "cancelled"]
 
 
-def hold(command: Command, is_held: threading.Event, may_go: threading.Event) -> None:
+def hold(
+    command: Command,
+    is_held: threading.Event,
+    is_blocking: threading.Event,
+    may_go: threading.Event,
+) -> None:
     with transaction.atomic():
         Command.objects.select_for_update().get(pk=command.pk)
         is_held.set()
+        until_blocked()
+        is_blocking.set()
         may_go.wait(WAIT_SECONDS)
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])
 
 
 # --- The database
