@@ -31,11 +31,13 @@ def data_responses(completed: Any) -> Any:
 
 
 def parts_of(response: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Yield name, unit and value of each value in a response."""
+    """Yield name, unit and value of each value in a response: several by name, since Postgres keeps
+    no other order of them.
+    """
     value, unit, units = map(response.get, ("value", "unit", "units"))
     name = str(response.get("name") or response.get("dataId") or "")[:MAX_TEXT]
     if isinstance(value, dict):
-        for part, each in list(value.items())[:MAX_VALUES]:
+        for part, each in sorted(value.items())[:MAX_VALUES]:
             of_part = units.get(part) if isinstance(units, dict) else ""
             yield f"{name} {part}"[:MAX_TEXT], str(of_part or "")[:20], each
     elif value is not None:

@@ -57,7 +57,7 @@ def test_a_vehicle_is_shown_whole(operator: User) -> None:
         "retired_at": None,
         "commands_waiting": 0,
     }
-    page = shown | {"trouble_codes_at": None, "lock": None, "note_count": 0}
+    page = shown | {"trouble_codes_at": None, "lock": None, "note_count": 0, "queue": []}
     assert api(operator).get(f"{VEHICLES}{vehicle.pk}/").json() == page
     assert api(operator).get(VEHICLES).json() == {
         "next": None,

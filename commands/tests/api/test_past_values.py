@@ -85,9 +85,9 @@ def test_an_identifier_with_several_values_has_each_with_its_unit(
     carry_out(final={"type": "data", "name": "Engine", "value": value, "units": {"speed": "rpm"}})
     (result,) = found(operator, vehicle)
     assert [tuple(part.values()) for part in result["values"]] == [
+        ("Engine flags", "", None, "[1]"),
         ("Engine speed", "rpm", 800.0, "800"),
         ("Engine state", "", None, "idle"),
-        ("Engine flags", "", None, "[1]"),
     ]
 
 

@@ -96,7 +96,12 @@ def test_a_vehicle_is_added_as_it_was_sent(maintainer: User) -> None:
     added = add(maintainer, **body, **DOIP, ecus=[engine, {"address": "0x1a"}])
     shown = {"component": "", "description": None, "variant": ""}
     looked_at = api(maintainer).get(f"{VEHICLES}{added['vehicle_id']}/").json()
-    assert looked_at == added | {"trouble_codes_at": None, "lock": None, "note_count": 0}
+    assert looked_at == added | {
+        "trouble_codes_at": None,
+        "lock": None,
+        "note_count": 0,
+        "queue": [],
+    }
     assert {name: added[name] for name in (*body, *DOIP)} == body | DOIP
     assert added["ecus"] == [
         engine | shown,
