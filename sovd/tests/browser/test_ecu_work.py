@@ -36,6 +36,24 @@ def test_codes_are_read_and_cleared_on_the_page_of_the_vehicle(
     expect(tab).to_have_url(re.compile(f"{address}$"))
 
 
+def test_a_snapshot_is_read_on_the_page_of_the_vehicle(open_tab: Opener, program: Programs) -> None:
+    operator = program("operator")
+    operator.wait_for_end(operator.submit(vin(54)))
+    address = f"/vehicles/{operator.vehicle(vin(54))}/"
+    tab = open_tab(address)
+    code = tab.locator("[data-ecu='0x10'] [data-code]").last
+    name = code.get_attribute("data-code") or ""
+    code.get_by_role("button", name=f"Snapshot of {name} of ECU 0x10").click()
+    newest = tab.locator("#ecu-work > li").first
+    expect(newest.get_by_role("link", name="ReadDTCSnapshot")).to_be_visible()
+    expect(newest.get_by_role("status")).to_have_text("Completed")
+    expect(newest).to_be_in_viewport()
+    expect(newest.locator("ol > li").first).to_contain_text(f"{name}snapshot")
+    speed = newest.get_by_role("row", name="Engine speed")
+    expect(speed.first).to_contain_text("rpm")
+    expect(tab).to_have_url(re.compile(f"{address}$"))
+
+
 def test_a_command_that_waits_is_cancelled_on_the_page_of_the_vehicle(
     open_tab: Opener, program: Programs
 ) -> None:
@@ -45,7 +63,7 @@ def test_a_command_that_waits_is_cancelled_on_the_page_of_the_vehicle(
     newest = tab.locator("#ecu-work > li").first
     expect(newest.get_by_role("status")).to_have_text("Pending")
     expect(tab.locator("#facts .in-turn li")).to_have_text(
-        re.compile(r"^ReadDTC by operator, since ")
+        re.compile(r"^ReadDTC by operator, waiting since ")
     )
     newest.get_by_role("button", name="Cancel").click()
     expect(newest.get_by_role("status")).to_have_text("Cancelled")

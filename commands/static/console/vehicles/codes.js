@@ -4,7 +4,7 @@ import { troubleCode } from "../decoders.js";
 import { button, byId, element, update } from "../dom.js";
 import { time } from "../format.js";
 import { viewer } from "../site.js";
-import { bySubmitter, clearedSince, snapshotLink, sourceLink } from "../trouble_codes.js";
+import { bySubmitter, clearedSince, sourceLink } from "../trouble_codes.js";
 
 const MAX_SHORT = 10;
 
@@ -36,20 +36,13 @@ const ACTIONS = { read: "Read codes", clear: "Clear codes…", value: "Read a va
 
 function actions(address) {
   const buttons = Object.entries(ACTIONS).map(([action, label]) =>
-    element(
-      "button",
-      {
-        type: "button",
-        class: "quiet",
-        "data-do": action,
-        "data-of": address,
-        "aria-label": `${label} of ECU ${address}`,
-      },
-      label,
-    ),
+    actionButton(action, label, `${label} of ECU ${address}`, { "data-of": address }),
   );
   return viewer.canSubmit && element("p", { class: "ecu-actions sends" }, buttons);
 }
+
+const actionButton = (action, label, name, data) =>
+  element("button", { type: "button", class: "quiet", "data-do": action, "aria-label": name, ...data }, label);
 
 function section(unit, stored, cleared) {
   const address = unit.ecu_address;
@@ -89,7 +82,12 @@ function code(stored) {
   const { dtc_code: dtcCode, description, status, status_bits: statusBits, confirmed, first_seen_at: since } = stored;
   const { failure_type: failureType } = stored;
   const shown = troubleCode({ dtcCode, description, failureType, status: status || null, statusBits, confirmed });
-  const snapshot = snapshotLink(vehicle.vehicle_id, stored.ecu_address, dtcCode);
-  const seen = element("p", { class: "muted since" }, "first seen ", time(since), snapshot && " · ", snapshot);
+  const seen = element("p", { class: "muted since" }, "first seen ", time(since), snapshotButton(stored));
   return element("li", { "data-code": dtcCode }, shown, seen);
+}
+
+function snapshotButton({ ecu_address: address, dtc_code: code }) {
+  const data = { "data-of": address, "data-about": code };
+  const name = `Snapshot of ${code} of ECU ${address}`;
+  return viewer.canSubmit && element("span", { class: "sends" }, actionButton("snapshot", "Snapshot", name, data));
 }

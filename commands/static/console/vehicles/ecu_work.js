@@ -9,17 +9,18 @@ import { CommandRun } from "../live/command_run.js";
 
 const MAX_SHOWN = 3; // commands, the newest first
 const MAX_RESPONSES = 50; // of one command; its own page has all
+const SNAPSHOT = "ReadDTCSnapshot";
 
 /** One command, and its responses while it runs. */
 class Work {
-  #vehicle;
+  #isSnapshot;
   #run;
   #status;
   #responses = element("ol", {});
   #cancel = button("Cancel", () => this.#run.cancel(), { class: "quiet" });
 
   constructor(command) {
-    this.#vehicle = command.vehicle_id;
+    this.#isSnapshot = command.command_name === SNAPSHOT;
     this.#run = new CommandRun(command, (event) => this.#received(event));
     this.#status = element("span", { role: "status" }, statusBadge(command));
     const head = element("p", {}, commandSummary(command), this.#status, this.#cancel);
@@ -29,9 +30,13 @@ class Work {
   async follow() {
     const end = await this.#run.follow();
     this.#cancel.remove();
-    this.#responses.replaceChildren(...[...this.#responses.children].slice(-1)); // the list of codes has the others
+    if (!this.#isSnapshot) this.#keepLast(); // the list of codes has the others
     const problem = end.detail ?? (end.error_code && explain(end.error_code, end.error_message).join(" "));
     if (problem) this.node.append(element("p", { class: "error" }, problem));
+  }
+
+  #keepLast() {
+    this.#responses.replaceChildren(...[...this.#responses.children].slice(-1));
   }
 
   #received({ status, response }) {
@@ -39,7 +44,7 @@ class Work {
     if (status === "pending") this.#responses.replaceChildren(); // what an earlier attempt has read does not count
     if (!response) return;
     if (this.#responses.childElementCount >= MAX_RESPONSES) this.#responses.firstChild.remove();
-    this.#responses.append(element("li", {}, decoded(response, this.#vehicle)));
+    this.#responses.append(element("li", {}, decoded(response)));
   }
 }
 
@@ -67,8 +72,9 @@ export class EcuWork {
     this.#vehicle = vehicle;
   }
 
-  #do({ do: action, of: ecuAddress }) {
+  #do({ do: action, of: ecuAddress, about: dtcCode }) {
     if (action === "read") this.#send("ReadDTC", { ecuAddress });
+    if (action === "snapshot") this.#send(SNAPSHOT, { ecuAddress, dtcCode });
     if (action === "clear") this.#clear({ ecuAddress });
     if (action === "value") this.#options.readValue(ecuAddress);
   }
@@ -95,6 +101,7 @@ export class EcuWork {
       showMessage(byId("ecu-problem"), "");
       byId("ecu-work").prepend(work.node);
       while (byId("ecu-work").childElementCount > MAX_SHOWN) byId("ecu-work").lastChild.remove();
+      work.node.scrollIntoView({ block: "nearest" }); // the list of codes may be long
       await work.follow();
       this.#options.onEnd();
     } catch (error) {

@@ -19,7 +19,7 @@ function facts(vehicle) {
     ["Connection", connectionBadge(vehicle)],
     ["Last seen", vehicle.last_seen_at ? time(vehicle.last_seen_at) : "never"],
     ["Waiting", waiting(vehicle)],
-    ["In turn", inTurn(vehicle.queue)],
+    ["Working on it", workingOn(vehicle.queue)],
     ["VIN", element("span", { class: "vin" }, vehicle.vin)],
     ["Make", vehicle.make],
     ["Model", vehicle.model],
@@ -44,14 +44,14 @@ function waiting({ vehicle_id: id, commands_waiting: count }) {
 }
 
 /** The command that runs and those in line, of all users. */
-function inTurn(queue) {
-  if (!queue.length) return "nobody works on it";
+function workingOn(queue) {
+  if (!queue.length) return "nobody";
   return element("ol", { class: "in-turn" }, queue.map(queued));
 }
 
 function queued({ status, command_id: id, command_name: name, submitted_by: by, submitted_at: at }) {
   const words = [sourceLink(name ?? "A command", id), bySubmitter(by)];
-  return element("li", {}, words, status === "in_progress" ? ", now" : [", since ", time(at, "clock")]);
+  return element("li", {}, words, status === "in_progress" ? ", now" : [", waiting since ", time(at, "clock")]);
 }
 
 function showMetadata(metadata) {

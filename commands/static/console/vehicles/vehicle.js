@@ -3,6 +3,7 @@
 import { getTroubleCodes, getVehicle, listCommands } from "../api.js";
 import { byId, showMessage } from "../dom.js";
 import { Poll } from "../poll.js";
+import { Timeline } from "../timeline/timeline.js";
 import { ValuePanel } from "../values/value_panel.js";
 import { showCodes } from "./codes.js";
 import { ConnectionTest } from "./connection_test.js";
@@ -15,7 +16,6 @@ import { showPin } from "./pin.js";
 import { Retirement } from "./retirement.js";
 import { offerScan, showReport } from "./scan.js";
 import { TagPanel } from "./tags.js";
-import { Timeline } from "./timeline.js";
 
 const REFRESH_MS = 3000;
 const LAST_COMMANDS = 10;

@@ -1,9 +1,11 @@
-// The history of the trouble codes, newest first, by day.
+// The history of the trouble codes: a bar for each code, and all changes, newest first, by day.
 
 import { reportAddress } from "../api.js";
 import { byId, element, showMessage, update } from "../dom.js";
 import { longDate, time } from "../format.js";
 import { bySubmitter, sourceLink } from "../trouble_codes.js";
+import { CodeBars } from "./code_bars.js";
+import { codeRows } from "./code_spans.js";
 
 const CHANGES = {
   appeared: "Appeared",
@@ -20,6 +22,8 @@ export class Timeline {
   #filter = byId("timeline-filter");
   #more = byId("timeline-more");
   #codes = null; // changes and scans, once they are loaded
+  #rows = []; // of the bars
+  #bars = new CodeBars();
   #notes = [];
   #changes = [];
   #limit = PAGE_SIZE;
@@ -34,7 +38,8 @@ export class Timeline {
     this.#filter.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  show({ timeline, scans, is_complete: isComplete }) {
+  show({ timeline, stored, scans, is_complete: isComplete }) {
+    this.#rows = codeRows(timeline, stored);
     this.#codes = [...scans.map(scanMark), ...timeline];
     offerUnits(this.#filter.elements.ecu, timeline);
     byId("timeline-incomplete").hidden = isComplete;
@@ -53,7 +58,9 @@ export class Timeline {
 
   #draw() {
     const { ecu, code } = this.#filter.elements;
-    const found = this.#changes.filter(matcher(ecu.value, code.value.trim().toLowerCase()));
+    const matches = matcher(ecu.value, code.value.trim().toLowerCase());
+    const found = this.#changes.filter(matches);
+    this.#bars.show(this.#rows.filter(matches));
     const shown = found.slice(0, this.#limit);
     this.#more.hidden = shown.length === found.length;
     update(byId("timeline"), byDay(shown).map(day));
