@@ -8,7 +8,7 @@ const END_PX = 48;
 const FRAME_MS = 6; // of drawing in each frame: a thousand responses must not hold up a click
 const BACKGROUND_MS = 50; // where no frame is drawn
 const BACKGROUND_AFTER_MS = 1000;
-const LINES_PER_LIST = 50; // a browser looks after each list that is out of sight, in every frame
+const LINES_PER_LIST = 10; // all are laid out when one comes near; in every frame a browser looks after each list
 const FEW = 5;
 
 export class EventLog {
@@ -90,7 +90,7 @@ export class EventLog {
     this.#day = day;
     line.classList.toggle("appears", isAnimated);
     this.#hasStarted ||= event.status === "in_progress";
-    this.#openList().append(line);
+    this.#appendToList(line);
     return line;
   }
 
@@ -103,12 +103,12 @@ export class EventLog {
     }
   }
 
-  /** The list for the next line. A full list has a fixed height, so a browser can leave it out of the layout. */
-  #openList() {
-    const last = this.#list.lastElementChild;
-    if (last && last.childElementCount < LINES_PER_LIST) return last;
-    last?.classList.add("full");
-    return this.#list.appendChild(element("ol", { class: "lines" }));
+  /** A full list has a fixed height, so a browser can leave it out of the layout, even of that for this frame. */
+  #appendToList(line) {
+    let list = this.#list.lastElementChild;
+    if (!list || list.matches(".full")) list = this.#list.appendChild(element("ol", { class: "lines" }));
+    list.append(line);
+    list.classList.toggle("full", list.childElementCount === LINES_PER_LIST);
   }
 
   #scrolled() {
