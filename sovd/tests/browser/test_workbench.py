@@ -328,6 +328,8 @@ def test_a_command_that_has_ended_is_shown_from_its_first_response(
     expect(codes.get_by_role("row")).to_have_count(1 + ROWS, timeout=PATIENCE_MS)
     expect(codes.get_by_role("row").nth(1)).to_be_in_viewport()
     assert tab.locator(".log").evaluate("(log) => log.scrollTop") == 0
+    shown = "(all) => all.filter((each) => each.checkVisibility({ contentVisibilityAuto: true }))"
+    assert len(entries(tab).evaluate_all(shown)) < 50  # the others are not laid out
 
 
 def test_a_waiting_command_shows_its_place_in_the_queue(
