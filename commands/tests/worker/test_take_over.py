@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import copy
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -24,12 +25,15 @@ CREATE TRIGGER refuse_events BEFORE INSERT ON commands_event FOR EACH ROW
 """
 
 
-def lose_after_sending(operator: User, *vehicles: Vehicle) -> list[Command]:
+def lose_after_sending(
+    operator: User, *vehicles: Vehicle, change: Callable[[], object] = bool
+) -> list[Command]:
     for vehicle in vehicles:
         submit(operator, vehicle, ClearDTC)
     mark_seen()
     Vehicle.objects.update(connector="doip")
     claimed = lifecycle.claim(len(vehicles))
+    change()
     for command in claimed:
         lifecycle.mark_sent(command)
     Command.objects.update(lease_expires_at=claimed[0].submitted_at)
@@ -54,13 +58,16 @@ def test_a_failed_take_over_does_not_lose_those_that_were_taken_over(operator: U
     ],
     ids=["settings", "ECUs"],
 )
+@pytest.mark.parametrize("is_sent", [True, False], ids=["after it was sent", "after the claim"])
 def test_a_command_of_a_vehicle_that_was_changed_since_is_not_read_back(
-    operator: User, change: Callable[[Vehicle], object]
+    operator: User, change: Callable[[Vehicle], object], is_sent: bool
 ) -> None:
     """Another ECU would answer, and could prove what was not done."""
     vehicle = make_vehicle(1)
-    (command,) = lose_after_sending(operator, vehicle)
-    change(vehicle)
+    changed = partial(change, vehicle)
+    (command,) = lose_after_sending(operator, vehicle, change=bool if is_sent else changed)
+    if is_sent:
+        changed()
     assert lifecycle.take_over(10) == []
     command.refresh_from_db()
     assert (command.status, command.error_code) == ("failed", "outcome_unknown")
