@@ -4,6 +4,7 @@ import logging
 from time import monotonic
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
@@ -56,15 +57,23 @@ class NoteSessions(MiddlewareMixin):
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         user: Any = getattr(request, "user", None)
         is_known = user is not None and getattr(user, "_wrapped", user) is not empty
-        if is_known and user.is_authenticated and request.session.session_key:
+        if is_known and user.is_authenticated and _is_session_of(user, request):
             _note_sometimes(request, user)
         return response
 
 
 @receiver(user_logged_in)
 def _note_at_once(request: HttpRequest, user: User, **_: Any) -> None:
-    if getattr(request, "session", None) and request.session.session_key:
+    if _is_session_of(user, request):
         _note_sometimes(request, user)
+
+
+def _is_session_of(user: User, request: HttpRequest) -> bool:
+    """Return whether the session is logged in as this user, who may come from a token instead."""
+    session = getattr(request, "session", None)
+    if session is None or not session.session_key:
+        return False
+    return bool(session.get(SESSION_KEY) == str(user.pk))
 
 
 def _note_sometimes(request: HttpRequest, user: User) -> None:

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from commands.accounts import sessions
 from commands.models import AuditEntry, BrowserSession, StreamTicket
 from commands.worker.retention import delete_expired
-from conftest import browser, submit
+from conftest import browser, submit, token_of
 from vehicles.models import Vehicle
 
 pytestmark = pytest.mark.embedded
@@ -146,3 +146,36 @@ def test_notes_on_sessions_that_are_gone_are_deleted(operator: User) -> None:
     assert len(rows(kept)) == 1
     delete_expired()
     assert BrowserSession.objects.count() == Session.objects.count() == 1
+
+
+def with_token(client: Client, user: User) -> None:
+    headers = {"authorization": f"Bearer {token_of(user)}"}
+    assert client.get(COMMANDS, headers=headers).status_code == 200
+
+
+def test_a_token_of_another_user_takes_no_session_over(operator: User, stranger: User) -> None:
+    client = browser(operator)
+    BrowserSession.objects.all().delete()
+    sessions._noted.clear()
+    with_token(client, stranger)
+    assert not BrowserSession.objects.exists()
+    client.get(COMMANDS)
+    assert BrowserSession.objects.get().user == operator
+
+
+def test_a_login_by_the_api_takes_no_session_over(operator: User, stranger: User) -> None:
+    client = browser(operator)
+    sessions._noted.clear()
+    stranger.set_password("correct horse 7")
+    stranger.save()
+    form = {"username": stranger.username, "password": "correct horse 7"}
+    assert client.post("/api/v1/token/", form, "application/json").status_code == 200
+    assert BrowserSession.objects.get().user == operator
+
+
+@pytest.mark.parametrize("key", ["unknown-key", "x" * 41])
+def test_a_cookie_without_a_session_is_not_noted(operator: User, key: str) -> None:
+    client = Client()
+    client.cookies["sessionid"] = key
+    with_token(client, operator)
+    assert not BrowserSession.objects.exists()
