@@ -104,6 +104,7 @@ class AccountView(RefusingMixin, views.PasswordChangeView):
     def form_valid(self, form: Any) -> HttpResponse:
         """Change the password, which ends all other logins."""
         response = super().form_valid(form)
+        _end_other_sessions(self.request)
         audit.record(self.request, Action.CHANGE_PASSWORD)
         messages.success(self.request, "Your password is changed. All other logins have ended.")
         return response
@@ -141,11 +142,17 @@ class EndOtherSessionsView(LoginRequiredMixin, View):
 
     @transaction.atomic
     def post(self, request: HttpRequest) -> HttpResponse:
-        keys = set(session_keys_of(cast(User, request.user))) - {request.session.session_key}
-        sessions.end(sorted(keys))
-        audit.record(request, Action.LOG_OUT, other_sessions=len(keys))
+        ended = _end_other_sessions(request)
+        audit.record(request, Action.LOG_OUT, other_sessions=ended)
         messages.success(request, "All your other sessions have ended.")
         return redirect("account")
+
+
+def _end_other_sessions(request: HttpRequest) -> int:
+    """End the sessions of the user but that of this request. Return how many there were."""
+    keys = set(session_keys_of(cast(User, request.user))) - {request.session.session_key}
+    sessions.end(sorted(keys))
+    return len(keys)
 
 
 class LogoutEverywhereView(LoginRequiredMixin, View):

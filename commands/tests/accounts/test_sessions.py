@@ -129,8 +129,9 @@ def test_the_use_of_a_session_is_written_down_about_once_a_minute(
     assert BrowserSession.objects.filter(used_at__gt=Now() - timedelta(hours=1)).count() == 1
 
 
-def test_a_new_password_leaves_this_session_in_the_list(operator: User) -> None:
-    client = logged_in(operator, FIREFOX)
+def test_a_new_password_leaves_only_this_session_in_the_list(operator: User) -> None:
+    client, phone = logged_in(operator, FIREFOX), browser(operator)
+    assert phone.get(COMMANDS).status_code == 200
     form = {
         "old_password": "correct horse 7",
         "new_password1": "correct horse 8",
@@ -138,6 +139,7 @@ def test_a_new_password_leaves_this_session_in_the_list(operator: User) -> None:
     }
     assert client.post(ACCOUNT, form).status_code == 302
     assert rows(client) == [("Firefox on Windows", "This one")]
+    assert phone.get(COMMANDS).status_code == 401
 
 
 def test_notes_on_sessions_that_are_gone_are_deleted(operator: User) -> None:
