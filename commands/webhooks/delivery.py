@@ -37,11 +37,13 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 5.0
 SECONDS = 10.0  # for one attempt, with name resolution and all
 CLAIM = timedelta(seconds=60)  # then another worker sends it
+MAIL_CLAIM = timedelta(minutes=5)  # a mail server may take EMAIL_TIMEOUT for each line
 MAX_ATTEMPTS = 20  # of one delivery: about twelve hours
 FIRST_DELAY = 10.0  # seconds, then twice as long each time
 LONGEST_DELAY = 3_600.0
 IN_A_ROW = 100  # deliveries to one webhook, before it has to wait for its next turn
 NOT_SENT = "Its owner may not see it, it is gone, or it was over too soon for an e-mail."
+NO_RESULT = "No result was written down: its worker ended, or the server took too long."
 NO_RIGHT = "Its owner has left, or has no longer the right to have webhooks."
 NO_RIGHT_TO_MAIL = "Its owner has left, or has no longer an e-mail address."
 WORKER = "manage.py runworker"  # the author of audit entries: no user's name has a blank
@@ -78,9 +80,12 @@ async def serve(webhook_id: UUID) -> None:
 def claim(webhook_id: UUID) -> tuple[WebhookDelivery, bytes] | None:
     """Claim the next delivery of a webhook. Return it with its body, or None."""
     while delivery := _claim_next(webhook_id):
-        if body := content.body_of(delivery):
+        if delivery.attempts > MAX_ATTEMPTS:
+            write_down(delivery, Attempt(NO_RESULT))
+        elif body := content.body_of(delivery):
             return delivery, body
-        _mark(delivery, DeliveryState.DROPPED, Attempt(NOT_SENT))
+        else:
+            _mark(delivery, DeliveryState.DROPPED, Attempt(NOT_SENT))
     return None
 
 
@@ -88,11 +93,13 @@ def claim(webhook_id: UUID) -> tuple[WebhookDelivery, bytes] | None:
 def _claim_next(webhook_id: UUID) -> WebhookDelivery | None:
     waiting = Webhook.objects.to_serve().filter(pk=webhook_id)
     due = WebhookDelivery.objects.due().filter(webhook__in=waiting).order_by("due_at")
-    delivery = due.select_for_update(skip_locked=True, of=("self",)).first()
+    free = due.select_related("webhook").select_for_update(skip_locked=True, of=("self",))
+    delivery = free.first()
     if delivery is None:
         return None
     mine = WebhookDelivery.objects.filter(pk=delivery.pk)
-    mine.update(attempts=F("attempts") + 1, due_at=Now() + CLAIM)
+    lasts = MAIL_CLAIM if delivery.webhook.is_mail else CLAIM
+    mine.update(attempts=F("attempts") + 1, due_at=Now() + lasts)
     claimed: WebhookDelivery = mine.select_related("webhook__owner").get()
     return claimed
 
@@ -118,7 +125,7 @@ async def post(client: httpx.AsyncClient, delivery: WebhookDelivery, body: bytes
 async def by_mail(delivery: WebhookDelivery, body: bytes) -> Attempt:
     try:
         await asyncio.to_thread(mail.send, delivery, json.loads(body))
-    except (OSError, SMTPException, mail.NotConfigured) as error:
+    except (OSError, SMTPException, ValueError, mail.NotConfigured) as error:
         return Attempt(f"{type(error).__name__}: {' '.join(str(error).split())}")
     return Attempt()
 

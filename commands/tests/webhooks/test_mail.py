@@ -217,6 +217,48 @@ async def test_a_mail_server_that_is_away_or_not_configured_loses_nothing(
     assert len(mail_server.received) == 1
 
 
+REFUSED = [("no address <", "starter@example.com"), ("sovd@localhost", "no address <")]
+
+
+@pytest.mark.parametrize("addresses", REFUSED, ids=str)
+async def test_an_e_mail_that_cannot_be_built_is_a_failed_attempt(
+    starter: User, mail_server: MailServer, settings: Any, addresses: tuple[str, str]
+) -> None:
+    settings.DEFAULT_FROM_EMAIL, starter.email = addresses
+    await in_thread(starter.save)
+    await in_thread(ask, starter)
+    await in_thread(end_scan, starter)
+    await in_thread(WebhookDelivery.objects.update, attempts=delivery.MAX_ATTEMPTS - 2)
+    for state in ("pending", "failed"):
+        await again()
+        tried = await in_thread(WebhookDelivery.objects.get)
+        assert tried.state == state
+        assert "Invalid address" in tried.problem
+    assert (await in_thread(Webhook.objects.get)).failures == 2
+    assert mail_server.received == []
+
+
+def test_a_claimed_e_mail_is_given_five_minutes(starter: User, mail_server: MailServer) -> None:
+    ask(starter)
+    end_scan(starter)
+    assert delivery.claim(Webhook.objects.get().pk)
+    claimed = WebhookDelivery.objects.filter(due_at__gt=Now() + timedelta(minutes=4))
+    assert claimed.get().attempts == 1
+
+
+async def test_an_e_mail_without_a_result_is_not_sent_for_ever(
+    starter: User, mail_server: MailServer
+) -> None:
+    await in_thread(ask, starter)
+    await in_thread(end_scan, starter)
+    await in_thread(WebhookDelivery.objects.update, attempts=delivery.MAX_ATTEMPTS)
+    await again()
+    failed = await in_thread(WebhookDelivery.objects.get)
+    assert (failed.state, failed.problem) == ("failed", delivery.NO_RESULT)
+    assert (await in_thread(Webhook.objects.get)).failures == 1
+    assert mail_server.received == []
+
+
 # --- The choice
 
 
