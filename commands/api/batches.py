@@ -28,7 +28,11 @@ from commands.api.results.serializers import SummarySerializer
 from commands.api.schema.marks import errors, submission
 from commands.api.submission import IdempotentCreateMixin, MaySubmit
 from commands.api.throttling import CommandThrottle
-from commands.api.vehicle_choice import VehicleChoiceSerializer, VehiclePreviewSerializer
+from commands.api.vehicle_choice import (
+    VehicleChoiceSerializer,
+    VehiclePreviewSerializer,
+    check_set,
+)
 from commands.batches import MAX_VEHICLES
 from commands.catalogue import is_safe_to_repeat
 from commands.models import (
@@ -116,7 +120,7 @@ class BatchSerializer(
         if not is_safe_to_repeat(attrs["command_name"]):
             self._check_unsafe(attrs)
         self._check_count(attrs)
-        self._check_set(attrs)
+        check_set(attrs)
         return attrs
 
     def _check_unsafe(self, attrs: dict[str, Any]) -> None:
@@ -142,14 +146,6 @@ class BatchSerializer(
                 f"{chosen} vehicles are chosen, not {wanted}. Check the choice, and send again."
             )
             raise ValidationError({"vehicle_count": message})
-
-    def _check_set(self, attrs: dict[str, Any]) -> None:
-        present = batches.digest_of(attrs["vehicles"])
-        if attrs.get("vehicle_set", present) != present:
-            message = (
-                "Other vehicles are chosen than in the preview. Check the choice, and send again."
-            )
-            raise ValidationError({"vehicle_set": message})
 
     def create(self, validated_data: dict[str, Any]) -> Any:
         batch = Batch(

@@ -74,11 +74,10 @@ class VehicleChoiceSerializer(StrictSerializer):
         return attrs
 
 
-class VehiclePreviewSerializer(VehicleChoiceSerializer):
+class VehicleCountSerializer(VehicleChoiceSerializer):
+    """A choice of vehicles, counted before something is done to them."""
+
     vehicle_count = serializers.SerializerMethodField()
-    disconnected_count = serializers.SerializerMethodField(
-        help_text="Those whose commands would wait until they are back, or expire."
-    )
     vehicle_set = serializers.SerializerMethodField(
         help_text="A digest of exactly these vehicles, for the submission."
     )
@@ -86,8 +85,22 @@ class VehiclePreviewSerializer(VehicleChoiceSerializer):
     def get_vehicle_count(self, choice: dict[str, Any]) -> int:
         return len(choice["vehicles"])
 
+    def get_vehicle_set(self, choice: dict[str, Any]) -> str:
+        return batches.digest_of(choice["vehicles"])
+
+
+class VehiclePreviewSerializer(VehicleCountSerializer):
+    disconnected_count = serializers.SerializerMethodField(
+        help_text="Those whose commands would wait until they are back, or expire."
+    )
+
     def get_disconnected_count(self, choice: dict[str, Any]) -> int:
         return sum(each.effective_connection_status != "connected" for each in choice["vehicles"])
 
-    def get_vehicle_set(self, choice: dict[str, Any]) -> str:
-        return batches.digest_of(choice["vehicles"])
+
+def check_set(attrs: dict[str, Any]) -> None:
+    """Raise ValidationError if other vehicles are chosen than those of `vehicle_set`."""
+    present = batches.digest_of(attrs["vehicles"])
+    if attrs.get("vehicle_set", present) != present:
+        message = "Other vehicles are chosen than in the preview. Check the choice, and send again."
+        raise ValidationError({"vehicle_set": message})

@@ -9,25 +9,16 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from commands import audit
-from commands.api.vehicle_choice import VehicleChoiceSerializer
+from commands.api.vehicle_choice import VehicleChoiceSerializer, check_set
 from commands.models import Action, AuditEntry
 from vehicles import tags as tagging
 from vehicles.models import Vehicle
-from vehicles.serializers import TagsField
+from vehicles.serializers import StrictCharField, TagsField
 
 
 class TagCountSerializer(serializers.Serializer[Any]):
     tag = serializers.CharField()
     vehicle_count = serializers.IntegerField(help_text="Vehicles in use that have it.")
-
-
-class TagChoiceSerializer(VehicleChoiceSerializer):
-    """Vehicles whose tags would be changed."""
-
-    vehicle_count = serializers.SerializerMethodField()
-
-    def get_vehicle_count(self, choice: dict[str, Any]) -> int:
-        return len(choice["vehicles"])
 
 
 def in_use() -> list[dict[str, Any]]:
@@ -45,6 +36,13 @@ class TagsSerializer(VehicleChoiceSerializer):
 
     add = TagsField(default=list, write_only=True)
     remove = TagsField(default=list, write_only=True)
+    vehicle_set = StrictCharField(
+        max_length=64,
+        required=False,
+        write_only=True,
+        help_text="The digest of the vehicles, from `preview/`: if others are chosen now, "
+        "nothing is changed.",
+    )
     vehicle_count = serializers.SerializerMethodField()
     changed_count = serializers.IntegerField(
         read_only=True, help_text="The others had these tags, or did not have them, already."
@@ -58,7 +56,9 @@ class TagsSerializer(VehicleChoiceSerializer):
             raise ValidationError({"add": "Name tags to add, or tags to `remove`."})
         if both := set(attrs["add"]) & set(attrs["remove"]):
             raise ValidationError({"remove": f"{min(both)} is in `add` too."})
-        return super().validate(attrs)
+        attrs = super().validate(attrs)
+        check_set(attrs)
+        return attrs
 
     def create(self, validated_data: dict[str, Any]) -> dict[str, Any]:
         """Change the vehicles that differ; the caller has begun a transaction."""

@@ -22,6 +22,7 @@ from rest_framework.views import APIView
 from commands import audit, locks, trouble_codes
 from commands.api import bodies
 from commands.api.schema.marks import errors
+from commands.api.vehicle_choice import VehicleCountSerializer
 from commands.api.vehicles import tags as tagging
 from commands.api.vehicles.locks import LockSerializer
 from commands.api.vehicles.queue import NOT_VISIBLE, QueuedSerializer, queue_of
@@ -358,8 +359,8 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
     @extend_schema(
         summary="Count the vehicles whose tags would be changed",
         operation_id="v1_vehicles_tags_preview",
-        request=tagging.TagChoiceSerializer,
-        responses={200: tagging.TagChoiceSerializer},
+        request=VehicleCountSerializer,
+        responses={200: VehicleCountSerializer},
     )
     @action(
         detail=False,
@@ -371,7 +372,7 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
     def preview_tags(self, request: Request) -> Response:
         """Count the vehicles of a choice, before their tags are changed."""
         context = self.get_serializer_context()
-        serializer = tagging.TagChoiceSerializer(data=request.data, context=context)
+        serializer = VehicleCountSerializer(data=request.data, context=context)
         serializer.is_valid(raise_exception=True)
         return Response(serializer.data)
 

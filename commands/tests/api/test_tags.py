@@ -163,8 +163,23 @@ def test_the_vehicles_of_a_filter_are_counted_before_they_are_tagged(keeper: Use
         make_vehicle(number)
     address = f"{VEHICLES}tags/preview/"
     choice = {"vehicle_filter": {"search": "00000"}}
-    assert api(keeper).post(address, choice).json() == {"vehicle_count": 3}
+    counted = api(keeper).post(address, choice).json()
+    assert counted == {"vehicle_count": 3, "vehicle_set": counted["vehicle_set"]}
     assert not Vehicle.objects.exclude(tags="").exists()
     refused = api(keeper).post(address, {"vehicle_filter": {"colour": "red"}})
     assert (refused.status_code, [*refused.json()["fields"]]) == (400, ["vehicle_filter.colour"])
     assert retag(keeper, **choice, add=["pilot"]).json()["changed_count"] == 3
+
+
+def test_no_other_vehicles_are_tagged_than_those_that_were_counted(keeper: User) -> None:
+    for number in range(2):
+        make_vehicle(number)
+    choice = {"vehicle_filter": {"search": "honda"}}
+    counted = api(keeper).post(f"{VEHICLES}tags/preview/", choice).json()
+    meant = choice | {"vehicle_set": counted["vehicle_set"]}
+    assert retag(keeper, **meant, add=["pilot"]).json()["changed_count"] == 2
+    make_vehicle(3)
+    Vehicle.objects.filter(pk=Vehicle.objects.earliest("vin").pk).update(make="Tesla")
+    refused = retag(keeper, **meant, remove=["pilot"])
+    assert (refused.status_code, [*refused.json()["fields"]]) == (400, ["vehicle_set"])
+    assert len(found(keeper, "tag=pilot")) == 2

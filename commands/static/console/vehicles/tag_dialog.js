@@ -44,8 +44,8 @@ export class TagDialog {
   async #askForAll() {
     const choice = { vehicle_filter: Object.fromEntries(this.#filter()) };
     try {
-      const { vehicle_count: count } = await previewTags(choice);
-      this.#ask(choice, count);
+      const { vehicle_count: count, vehicle_set } = await previewTags(choice);
+      this.#ask({ ...choice, vehicle_set }, count);
     } catch (error) {
       showMessage(byId("tag-outcome"), problemOf(error), { isError: true });
     }
@@ -73,8 +73,16 @@ export class TagDialog {
       this.#onChanged();
       this.#loadTags();
     } catch (error) {
-      this.#say(problemOf(error));
+      if (error.fields?.vehicle_set) this.#giveUp(error);
+      else this.#say(problemOf(error));
     }
+  }
+
+  /** Other vehicles match by now: the user looks at the list again. */
+  #giveUp(error) {
+    this.#dialog.close();
+    showMessage(byId("tag-outcome"), problemOf(error), { isError: true });
+    this.#onChanged();
   }
 
   /** The tags in use: suggestions of the filter, and buttons of the dialog. Without them everything else works. */
