@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from commands.api.commands.serializers import CommandSerializer
 from commands.api.dashboard.period import PERIODS, Outcomes, Step
+from commands.api.results.serializers import CodeCountSerializer
 from commands.models import Command, ErrorCode
 
 MAX_IN_FLIGHT = 10_000
@@ -83,3 +84,11 @@ class DashboardSerializer(serializers.Serializer[Any]):
     recent_failures = CommandSerializer(
         many=True, help_text=f"At most {MAX_FAILURES}, of the period, newest first."
     )
+
+
+class FrequentCodesSerializer(serializers.Serializer[Any]):
+    """One page, in the shape of every list."""
+
+    next = serializers.URLField(allow_null=True, default=None)
+    previous = serializers.URLField(allow_null=True, default=None)
+    results = CodeCountSerializer(many=True)

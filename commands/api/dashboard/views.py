@@ -17,9 +17,9 @@ from commands.api.dashboard.serializers import (
     MAX_FAILURES,
     MAX_IN_FLIGHT,
     DashboardSerializer,
+    FrequentCodesSerializer,
     QuestionSerializer,
 )
-from commands.api.results.serializers import CodeCountSerializer
 from commands.api.views import ApiView
 from commands.models import Command, CommandQuerySet, Status
 from commands.results.frequent_codes import most_frequent
@@ -56,13 +56,14 @@ class FrequentCodesView(ApiView):
     @extend_schema(
         summary="Most frequent trouble codes of a period",
         parameters=[QuestionSerializer],
-        responses=CodeCountSerializer(many=True),
+        responses=FrequentCodesSerializer,
     )
     def get(self, request: Request) -> Response:
         since = _period(request).since(timezone.now())
         read = trouble_codes.evidence(submitted_at__gte=since).exclude(command_name="ClearDTC")
         codes = most_frequent(read.visible_to(request.user))
-        return Response(CodeCountSerializer(codes, many=True).data)
+        page = {"next": None, "previous": None, "results": codes}
+        return Response(FrequentCodesSerializer(page).data)
 
 
 def _period(request: Request) -> period.Period:

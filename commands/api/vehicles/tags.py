@@ -21,6 +21,14 @@ class TagCountSerializer(serializers.Serializer[Any]):
     vehicle_count = serializers.IntegerField(help_text="Vehicles in use that have it.")
 
 
+class TagCountsSerializer(serializers.Serializer[Any]):
+    """One page, in the shape of every list."""
+
+    next = serializers.URLField(allow_null=True, default=None)
+    previous = serializers.URLField(allow_null=True, default=None)
+    results = TagCountSerializer(many=True)
+
+
 def in_use() -> list[dict[str, Any]]:
     """Return each tag with the number of vehicles in use that have it, the most frequent first."""
     tagged = Vehicle.objects.in_use().exclude(tags="").order_by()

@@ -349,12 +349,13 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
     @extend_schema(
         summary="List the tags in use",
         operation_id="v1_vehicles_tags_list",
-        responses={200: tagging.TagCountSerializer(many=True)},
+        responses={200: tagging.TagCountsSerializer},
     )
     @tags.mapping.get
     def list_tags(self, request: Request) -> Response:
         """List each tag with the number of vehicles that have it, the most frequent first."""
-        return Response(tagging.TagCountSerializer(tagging.in_use(), many=True).data)
+        page = {"next": None, "previous": None, "results": tagging.in_use()}
+        return Response(tagging.TagCountsSerializer(page).data)
 
     @extend_schema(
         summary="Count the vehicles whose tags would be changed",

@@ -281,7 +281,9 @@ def test_a_longer_period_has_older_commands(operator: User, vehicle: Vehicle) ->
 def frequent(user: User, query: str = "") -> list[tuple[str, int, int]]:
     response = api(user).get(f"/api/v1/dashboard/trouble-codes/{query}")
     assert response.status_code == 200, response.content
-    return [(row["dtc_code"], row["vehicles"], row["confirmed"]) for row in response.json()]
+    page = response.json()
+    assert (page["next"], page["previous"]) == (None, None)
+    return [(row["dtc_code"], row["vehicles"], row["confirmed"]) for row in page["results"]]
 
 
 @pytest.mark.embedded

@@ -30,6 +30,9 @@ class Program:
         """Return the ID of the vehicle."""
         return str(self._get("vehicles/", search=vin)["results"][0]["vehicle_id"])
 
+    def tag(self, vin: str, **change: list[str]) -> None:
+        self._post("vehicles/tags/", vehicle_ids=[self.vehicle(vin)], **change)
+
     def submit(self, vin: str, command_name: str = "ReadDTC", **params: str) -> str:
         """Submit a command and return its ID."""
         command = self._post(

@@ -62,6 +62,25 @@ def test_all_vehicles_that_match_a_filter_get_a_tag_that_is_in_use(
     expect(tab.get_by_role("link", name="ready-made")).to_be_visible()
 
 
+def test_no_tag_is_given_when_other_vehicles_match_by_now(
+    open_tab: Opener, program: Programs, tab_errors: TabErrors
+) -> None:
+    admin = program("admin")
+    admin.tag(vin(54), add=["shift"])
+    tab = open_tab("/vehicles/?tag=shift", "admin")
+    tab.get_by_role("button", name="Tag all that match").click()
+    dialog = tab.get_by_role("dialog", name="Tags of 1 vehicle")
+    admin.tag(vin(54), remove=["shift"])
+    admin.tag(vin(52), add=["shift"])
+    dialog.get_by_label("Tags").fill("night")
+    tab_errors.expect("400")
+    dialog.get_by_role("button", name="Add to 1 vehicle").click()
+    expect(tab.locator("#tag-outcome")).to_contain_text("Other vehicles are chosen")
+    expect(dialog).to_be_hidden()
+    expect(tab.get_by_role("link", name=vin(52), exact=True)).to_be_visible()
+    expect(tab.get_by_role("link", name="night")).to_have_count(0)
+
+
 def test_a_vehicle_is_tagged_on_its_page(open_tab: Opener, program: Programs) -> None:
     vehicle = program("operator").vehicle(vin(58))
     tab = open_tab(f"/vehicles/{vehicle}/", "admin")

@@ -46,7 +46,8 @@ async function showWelcome({ pending, in_progress: running, outcomes, vehicles }
 }
 
 async function refreshCodes() {
-  showCodes(await getFrequentCodes(period), spanOf({ period }));
+  const { results } = await getFrequentCodes(period);
+  showCodes(results, spanOf({ period }));
 }
 
 new Poll(refresh, period === "1h" ? REFRESH_MS : SLOW_REFRESH_MS);

@@ -87,7 +87,7 @@ export class TagDialog {
 
   /** The tags in use: suggestions of the filter, and buttons of the dialog. Without them everything else works. */
   async #loadTags() {
-    const tags = await listTags().catch(() => []);
+    const { results: tags } = await listTags().catch(() => ({ results: [] }));
     update(
       byId("known-tags"),
       tags.map(({ tag }) => element("option", { value: tag })),
