@@ -3,10 +3,12 @@
 from typing import Any
 
 from django.core.exceptions import TooManyFieldsSent
+from django.db import IntegrityError, transaction
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import mixins, serializers, status
 from rest_framework.exceptions import PermissionDenied, ValidationError
+from rest_framework.generics import get_object_or_404
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -21,6 +23,7 @@ from vehicles.serializers import StrictBooleanField, StrictCharField, StrictSeri
 
 MAX_VIEWS = 50  # of one user
 MAX_QUERY = 2_000  # characters
+NAME_IS_TAKEN = "You have a view of this name. Choose another."
 FILTERS: dict[str, Any] = {ViewPage.COMMANDS: CommandFilter, ViewPage.VEHICLES: VehicleFilter}
 
 
@@ -52,10 +55,16 @@ class SavedViewSerializer(StrictSerializer, serializers.ModelSerializer[SavedVie
             _check_query(attrs["query"], FILTERS[page])
         others = SavedView.objects.filter(owner=self._user).exclude(pk=self._pk)
         if others.filter(page=page, name=attrs.get("name")).exists():
-            raise ValidationError({"name": "You have a view of this name. Choose another."})
+            raise ValidationError({"name": NAME_IS_TAKEN})
         if not self.instance and others.count() >= MAX_VIEWS:
             raise ValidationError({"name": f"You have {MAX_VIEWS} views. Delete one first."})
         return attrs
+
+    def update(self, instance: SavedView, validated_data: dict[str, Any]) -> SavedView:
+        """Write the fields of the request only: others may have changed meanwhile."""
+        rows = SavedView.objects.filter(pk=instance.pk)
+        rows.update(**validated_data)
+        return get_object_or_404(rows)
 
     @property
     def _pk(self) -> Any:
@@ -107,14 +116,14 @@ class SavedViewViewSet(
         return views.visible_to(self.request.user)
 
     def perform_create(self, serializer: Any) -> None:
-        serializer.save(owner=self.request.user).refresh_from_db(fields=["created_at"])
+        _save(serializer, owner=self.request.user).refresh_from_db(fields=["created_at"])
 
     def partial_update(self, request: Request, view_id: str) -> Response:
         """Change the name, the filters, or whether it is shared."""
         view = self._own("change")
         serializer = self.get_serializer(view, data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
-        serializer.save()
+        _save(serializer)
         return Response(serializer.data)
 
     def destroy(self, request: Request, view_id: str) -> Response:
@@ -127,3 +136,12 @@ class SavedViewViewSet(
         if view.owner_id != self.request.user.pk:
             raise PermissionDenied(f"Only {view.owner}, whose view this is, may {what} it.")
         return view
+
+
+def _save(serializer: Any, **more: Any) -> Any:
+    """Save, or raise ValidationError if another request was faster to take the name."""
+    try:
+        with transaction.atomic():
+            return serializer.save(**more)
+    except IntegrityError as error:
+        raise ValidationError({"name": NAME_IS_TAKEN}) from error

@@ -1,5 +1,6 @@
 """Saved views of lists: one's own, and those that are shared."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from django.contrib.auth.models import User
 
 from commands.api.saved_views import MAX_VIEWS
 from commands.models import SavedView
-from conftest import api, browser, make_user
+from conftest import api, browser, make_user, meanwhile
 
 pytestmark = pytest.mark.embedded
 
@@ -99,6 +100,7 @@ def test_a_view_is_renamed_and_shared_by_its_owner(operator: User, stranger: Use
     address = f"{VIEWS}{view['view_id']}/"
     changed = api(operator).patch(address, {"name": "Bad reads", "is_shared": True})
     assert changed.json() == view | {"name": "Bad reads", "is_shared": True}
+    assert api(operator).patch(address, {}).json() == changed.json()
     assert names(stranger) == ["Bad reads"]
     assert api(stranger).patch(address, {"name": "Mine"}).status_code == 403
     assert api(operator).patch(address, {"name": "Bad reads"}).status_code == 200  # its own name
@@ -124,6 +126,34 @@ def test_a_wrong_change_is_refused(operator: User, wrong: dict[str, Any], field:
     response = api(operator).patch(f"{VIEWS}{view['view_id']}/", wrong)
     assert (response.status_code, [*response.json()["fields"]]) == (400, [field])
     assert SavedView.objects.get(pk=view["view_id"]).name == FAILED["name"]
+
+
+LOOK = '"commands_savedview"."name" = '  # whether the name is free
+
+
+def test_the_slower_of_two_requests_for_a_name_is_refused(operator: User) -> None:
+    client, view = api(operator), save(operator, FAILED)
+    sends: list[Callable[[], Any]] = [
+        lambda: client.post(VIEWS, FAILED | {"name": "New"}),
+        lambda: client.patch(f"{VIEWS}{view['view_id']}/", {"name": "Other"}),
+    ]
+    for send, name in zip(sends, ["New", "Other"], strict=True):
+        taken = SavedView(owner=operator, page="commands", name=name)
+        with meanwhile(LOOK, taken.save):
+            refused = send()
+        assert (refused.status_code, [*refused.json()["fields"]]) == (400, ["name"])
+    assert names(operator) == ["Failed reads", "New", "Other"]
+
+
+def test_a_change_leaves_what_another_request_has_changed_or_deleted(operator: User) -> None:
+    client, view = api(operator), save(operator, FAILED)
+    row, address = SavedView.objects.filter(pk=view["view_id"]), f"{VIEWS}{view['view_id']}/"
+    with meanwhile(LOOK, lambda: row.update(is_shared=True)):
+        changed = client.patch(address, {"name": "Other"})
+    assert changed.json() == view | {"name": "Other", "is_shared": True}
+    with meanwhile(LOOK, row.delete):
+        assert client.patch(address, {"name": "Third"}).status_code == 404
+    assert not row.exists()
 
 
 def test_a_user_with_the_last_view_can_still_rename_it(operator: User) -> None:
