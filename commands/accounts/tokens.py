@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.utils import timezone
@@ -24,7 +25,7 @@ from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import InvalidToken
 
 from commands.accounts import kept
-from commands.models import StreamTicket, TokenFamily
+from commands.models import BrowserSession, StreamTicket, TokenFamily
 
 logger = logging.getLogger(__name__)
 
@@ -118,9 +119,13 @@ def end_logins(user: User) -> None:
 
 
 def session_keys_of(user: User) -> list[str]:
-    """Return the keys of all sessions of this user, by reading every session."""
+    """Return the keys of all sessions of this user. It reads those that nobody has noted."""
     unexpired = Session.objects.filter(expire_date__gt=timezone.now())
-    return [row.pk for row in unexpired.iterator() if _user_id_in(row) == str(user.pk)]
+    notes = BrowserSession.objects.all()
+    noted = unexpired.filter(pk__in=notes.filter(user=user).values("key"))
+    others = unexpired.filter(~Exists(notes.filter(key=OuterRef("pk"))))
+    found = [row.pk for row in others.iterator() if _user_id_in(row) == str(user.pk)]
+    return [*noted.values_list("pk", flat=True), *found]
 
 
 @receiver(post_save, sender=User)

@@ -105,6 +105,18 @@ def test_all_others_are_ended_also_those_that_nobody_has_noted(
     assert AuditEntry.objects.get(action="log_out").details["other_sessions"] == 1
 
 
+def test_the_sessions_that_are_noted_for_others_are_not_read(
+    operator: User, stranger: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    laptop, phone = pair(operator)
+    browser(stranger)
+    theirs = BrowserSession.objects.filter(user=stranger).values("key")
+    Session.objects.filter(pk__in=theirs).update(session_data="a:b:c")
+    assert laptop.post(OTHERS).status_code == 302
+    assert phone.get(COMMANDS).status_code == 401
+    assert "corrupted" not in caplog.text
+
+
 def test_the_tickets_of_an_ended_session_open_no_stream(operator: User, vehicle: Vehicle) -> None:
     laptop, phone = pair(operator)
     body = {"command_id": str(submit(operator, vehicle).pk)}
