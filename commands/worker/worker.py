@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 HEALTHY_SECONDS = 30.0  # a healthy worker sweeps about once a second
 RETENTION_SECONDS = 60.0
+PAUSE = 6  # between two claims of a busy worker, in times of the last one
+MAX_PAUSE_SECONDS = 0.1
 PRUNE_HOUR = 2  # of UTC
 
 
@@ -59,7 +61,9 @@ class Worker:
             async with self._background_tasks():
                 while not self._is_stopping:
                     self._wake.clear()
+                    began = monotonic()
                     await _log_errors(self._claim())
+                    await self._let_more_come(monotonic() - began)
                     await _wait_for_wake(self._wake)
                 await self._finish()
         finally:
@@ -113,6 +117,15 @@ class Worker:
         commands = await in_thread(lifecycle.claim, free, has_suspect, names) if free else []
         self._start(commands, lease_ends)
         return len(commands)
+
+    async def _let_more_come(self, seconds: float) -> None:
+        """Wait, while commands run, for several times as long as the last claim took.
+
+        A claim of many commands costs little more than one of one: so a worker that is busy with
+        claims alone gets more at a time, and one that has nothing to do claims at once.
+        """
+        if self._running:
+            await asyncio.wait(self._running, timeout=min(PAUSE * seconds, MAX_PAUSE_SECONDS))
 
     async def _take_over(self) -> None:
         free = self._free()
