@@ -50,6 +50,10 @@ class Work {
 
 export class EcuWork {
   #vehicle = null;
+  #setShown;
+  #isShown = new Promise((resolve) => {
+    this.#setShown = resolve;
+  });
   #options;
   #submission = new Submission(submitCommand);
   #confirmation = null; // loaded for the first command that is to be confirmed
@@ -70,6 +74,7 @@ export class EcuWork {
 
   show(vehicle) {
     this.#vehicle = vehicle;
+    this.#setShown();
   }
 
   #do({ do: action, of: ecuAddress, about: dtcCode }) {
@@ -95,6 +100,7 @@ export class EcuWork {
   }
 
   async #send(name, params, more = {}) {
+    await this.#isShown; // an address may be typed before the vehicle is loaded
     const request = { vehicle_id: this.#vehicle.vehicle_id, command_name: name, command_params: params, ...more };
     try {
       const work = new Work(await this.#submission.submit(request));
