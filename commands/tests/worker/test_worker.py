@@ -17,6 +17,7 @@ from commands.metrics.scrape import registry
 from commands.models import Command
 from commands.tests.worker.background import working
 from conftest import (
+    WAIT_SECONDS,
     ClearDTC,
     ReadDTC,
     ScriptedConnector,
@@ -469,3 +470,21 @@ async def test_a_worker_goes_on_when_redis_dies_and_comes_back(
         assert ([first, *frames], code) == (await in_thread(log_of, operator, command), 1000)
     finally:
         await asyncio.to_thread(valkey.stop)
+
+
+# --- The pause between two claims
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+async def test_a_worker_lets_more_come_while_commands_run(is_busy: bool) -> None:
+    """A busy one waits longer than the last claim took, but not for the end of its commands."""
+    worker: Any = worker_of(Bench())
+    passed = asyncio.Event()
+    running = asyncio.create_task(asyncio.sleep(WAIT_SECONDS))
+    if is_busy:
+        worker._running[running] = None
+    asyncio.get_running_loop().call_later(0.02, passed.set)
+    async with asyncio.timeout(WAIT_SECONDS / 2):
+        await worker._let_more_come(0.01)
+    assert passed.is_set() is is_busy
+    running.cancel()
