@@ -72,6 +72,7 @@ def watched(topology: Topology) -> Iterator[tuple[Stack, Prometheus]]:
     """Run the topology and a Prometheus that reaches every target."""
     with scratch_directory() as directory, topology(directory) as stack:
         until(stack.site.is_up)
+        stack.site.log_in()  # a later fault may refuse it
         with prometheus(directory, stack.targets) as watching:
             expected = sum(map(len, stack.targets.values()))
             until(lambda: watching.total("up") == expected)
