@@ -67,8 +67,19 @@ def sources() -> Iterator[tuple[str, Any]]:
         yield from finder.list(None)
 
 
-def serve_before(application: Any) -> ServeStaticASGI:
+def serve_before(application: Any) -> Any:
     """Return an ASGI application that serves the static files, and the other one all else."""
+    static_files, prefix = _server(application), settings.STATIC_URL
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        # Before any path, this server looks for a file: in a thread, if none are collected.
+        is_static = scope["path"].startswith(prefix)
+        await (static_files if is_static else application)(scope, receive, send)
+
+    return serve
+
+
+def _server(application: Any) -> ServeStaticASGI:
     is_collected = bool(getattr(staticfiles_storage, "hashed_files", None))
     server = ServeStaticASGI(
         application,
