@@ -1,11 +1,15 @@
 """Django's Postgres backend, counted by django-prometheus, with a pool that recovers faster."""
 
+from datetime import UTC, datetime
+from functools import cache
 from select import POLLIN, poll
 from time import monotonic
 from typing import Any
 
 from django_prometheus.db.backends.postgresql import base
 from psycopg import OperationalError
+from psycopg.adapt import AdaptersMap
+from psycopg.types.datetime import TimestamptzLoader
 from psycopg_pool import ConnectionPool
 
 CANNOT_CONNECT = "08001"
@@ -13,9 +17,32 @@ TOO_MANY_CONNECTIONS = "53300"
 RENEWAL_SECONDS = 1.0  # between two renewals of all sessions: the database may remain read-only
 
 
+class InstantLoader(TimestamptzLoader):
+    """Loader of instants, all in UTC as the sessions are. Django's takes five times as long."""
+
+    timezone = UTC  # for Django, which else registers its own
+
+    def load(self, data: Any) -> datetime:
+        try:
+            return datetime.fromisoformat(str(data, "ascii"))
+        except ValueError:  # beyond Python's calendar
+            return super().load(data)
+
+
+@cache
+def _with_instant_loader(context: AdaptersMap) -> AdaptersMap:
+    context = AdaptersMap(context)
+    context.register_loader("timestamptz", InstantLoader)
+    return context
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
     _errors_before = 0  # failed and ended connections of the pool up to the last success
     _renew_at = 0.0
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        return params | {"context": _with_instant_loader(params["context"])}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connect, or raise an error with the SQLSTATE that libpq and the pool do not give.
