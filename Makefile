@@ -43,7 +43,7 @@ test-monitoring: .venv/installed-dev
 
 # Every page in two real browsers, each before the real processes. What failed leaves its trace in var/browser.
 test-browser: .venv/installed-dev
-	@dev/install-debian chromium chromium
+	@dev/install-debian chromium-headless-shell chromium-headless-shell
 	$(BIN)/pytest --embedded -n 2 --dist loadfile -p playwright --tracing $(TRACING) --screenshot only-on-failure --output var/browser sovd/tests/browser
 
 # The product behind a real PgBouncer, and before a standby that is promoted.
@@ -53,11 +53,11 @@ test-database: .venv/installed-dev
 
 # The README's pictures; ARGS="--all var/screenshots" for every page of a large fleet, light and dark, at four widths
 screenshots: .venv/installed-dev
-	@dev/install-debian chromium chromium
+	@dev/install-debian chromium-headless-shell chromium-headless-shell
 	@$(BIN)/python -m dev.screenshots $(ARGS)
 
 page-weight: .venv/installed-dev
-	@dev/install-debian chromium chromium
+	@dev/install-debian chromium-headless-shell chromium-headless-shell
 	@$(BIN)/python -m dev.page_weight
 
 fuzz: .venv/installed-dev
