@@ -15,10 +15,12 @@ export const sourceLink = (text, id) => (id ? element("a", { href: commandAddres
 /** The submitter of a command; the API names no user for a command that the viewer may not see. */
 export const bySubmitter = (name) => ` by ${name ?? "another user"}`;
 
-/** A link to the form that reads the snapshot of a code, for those who may send it. */
-export function snapshotLink(vehicle, ecuAddress, dtcCode) {
-  if (!viewer.canSubmit) return null;
-  const query = new URLSearchParams({ vehicle, command: "ReadDTCSnapshot", ecuAddress, dtcCode });
-  const attributes = { href: `/commands/new/?${query}`, "aria-label": `Read the snapshot of ${dtcCode}` };
-  return element("a", attributes, "Snapshot");
+export const actionButton = (action, label, name, data) =>
+  element("button", { type: "button", class: "quiet", "data-do": action, "aria-label": name, ...data }, label);
+
+/** A button that asks the page to read the snapshot of a code, for those who may send it. */
+export function snapshotButton({ ecu_address: address, dtc_code: code }) {
+  const data = { "data-of": address, "data-about": code };
+  const name = `Snapshot of ${code} of ECU ${address}`;
+  return viewer.canSubmit && element("span", { class: "sends" }, actionButton("snapshot", "Snapshot", name, data));
 }

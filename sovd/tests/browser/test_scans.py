@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import expect
 
 from dev.demo_site.site import DemoSite
-from sovd.tests.browser.conftest import Opener, Programs
+from sovd.tests.browser.conftest import Opener, Programs, TabErrors
 from sovd.tests.browser.program import vin
 
 ONE_COMMAND = re.compile(r"/commands/[0-9a-f-]{36}/$")
@@ -37,22 +37,41 @@ def test_a_vehicle_is_scanned_and_its_report_compared_with_an_earlier_one(
     assert tab.evaluate("getComputedStyle(document.body).color") == "rgb(24, 32, 43)"
 
 
-def test_the_codes_of_a_read_lead_to_their_snapshots(open_tab: Opener, program: Programs) -> None:
+def test_snapshots_are_read_beside_the_codes_of_a_read(
+    open_tab: Opener, program: Programs
+) -> None:
     operator = program("operator")
     read = operator.submit(vin(47))
     operator.wait_for_end(read)
     tab = open_tab(f"/commands/{read}/")
     codes = tab.locator("#live [data-live=codes]")
-    codes.get_by_role("link", name="Read the snapshot of").first.click()
-    expect(tab.get_by_role("textbox", name="Trouble code")).not_to_be_empty()
-    tab.get_by_role("button", name="Submit command").click()
-    expect(tab).to_have_url(ONE_COMMAND)
-    table = tab.locator("#live table.values")
-    expect(table.locator("thead")).to_have_text("NameValueUnitRaw")
-    expect(table.get_by_role("row", name="Engine speed")).to_contain_text("rpm")
-    tab.get_by_role("link", name="Timeline of this code").click()
+    sent = codes.locator(".sent > li")
+    for number in range(2):
+        codes.get_by_role("button", name="Snapshot of").nth(number).click()
+        expect(sent).to_have_count(number + 1)
+        expect(sent.first.get_by_role("status")).to_have_text("Completed")
+        expect(sent.first).to_be_in_viewport()
+        expect(sent.first.locator("thead").first).to_have_text("NameValueUnitRaw")
+        expect(sent.first.get_by_role("row", name="Engine speed").first).to_contain_text("rpm")
+    expect(tab).to_have_url(re.compile(f"/commands/{read}/$"))
+    sent.first.get_by_role("link", name="ReadDTCSnapshot").click()
+    tab.get_by_role("link", name="Timeline of this code").first.click()
     expect(tab.get_by_label("Trouble code", exact=True)).not_to_have_value("")
     expect(tab.locator("#timeline .change").first).to_be_visible()
+
+
+def test_a_snapshot_that_was_refused_says_so_beside_the_codes(
+    open_tab: Opener, program: Programs, tab_errors: TabErrors
+) -> None:
+    operator = program("operator")
+    read = operator.submit(vin(47))
+    operator.wait_for_end(read)
+    tab = open_tab(f"/commands/{read}/")
+    codes = tab.locator("#live [data-live=codes]")
+    tab_errors.expect("ERR_FAILED")
+    tab.route("**/api/v1/commands/", lambda route: route.abort())
+    codes.get_by_role("button", name="Snapshot of").first.click()
+    expect(codes.get_by_role("alert")).to_contain_text("cannot be reached")
 
 
 def test_a_scan_of_many_vehicles_has_one_line_for_each(open_tab: Opener, program: Programs) -> None:

@@ -4,7 +4,7 @@ import { troubleCode } from "../decoders.js";
 import { button, byId, element, update } from "../dom.js";
 import { time } from "../format.js";
 import { viewer } from "../site.js";
-import { bySubmitter, clearedSince, sourceLink } from "../trouble_codes.js";
+import { actionButton, bySubmitter, clearedSince, snapshotButton, sourceLink } from "../trouble_codes.js";
 
 const MAX_SHORT = 10;
 
@@ -40,9 +40,6 @@ function actions(address) {
   );
   return viewer.canSubmit && element("p", { class: "ecu-actions sends" }, buttons);
 }
-
-const actionButton = (action, label, name, data) =>
-  element("button", { type: "button", class: "quiet", "data-do": action, "aria-label": name, ...data }, label);
 
 function section(unit, stored, cleared) {
   const address = unit.ecu_address;
@@ -84,10 +81,4 @@ function code(stored) {
   const shown = troubleCode({ dtcCode, description, failureType, status: status || null, statusBits, confirmed });
   const seen = element("p", { class: "muted since" }, "first seen ", time(since), snapshotButton(stored));
   return element("li", { "data-code": dtcCode }, shown, seen);
-}
-
-function snapshotButton({ ecu_address: address, dtc_code: code }) {
-  const data = { "data-of": address, "data-about": code };
-  const name = `Snapshot of ${code} of ECU ${address}`;
-  return viewer.canSubmit && element("span", { class: "sends" }, actionButton("snapshot", "Snapshot", name, data));
 }

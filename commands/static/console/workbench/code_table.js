@@ -3,7 +3,8 @@
 import { getComparison } from "../api.js";
 import { badge, cell, element, update } from "../dom.js";
 import { counted, time } from "../format.js";
-import { bySubmitter, snapshotLink, sourceLink } from "../trouble_codes.js";
+import { SentCommands } from "../live/sent_commands.js";
+import { bySubmitter, snapshotButton, sourceLink } from "../trouble_codes.js";
 
 const READS = new Set(["ReadDTC", "ScanVehicle"]);
 const MAX_ROWS = 20; // fit on a screen; the rest is shown when somebody asks
@@ -14,9 +15,14 @@ export class CodeTable {
   #shownId = null;
   #vehicle = null; // its ID
   #codes = [];
+  #sent = null; // the snapshots that were read here
 
   constructor(root) {
     this.#root = root;
+    root.querySelector("tbody").addEventListener("click", ({ target }) => {
+      const asked = target.closest("[data-do=snapshot]");
+      if (asked) this.#readSnapshot(asked.dataset);
+    });
     root.querySelector("[data-codes=all]").addEventListener("click", () => {
       root.parentNode.querySelector("[data-live=log]").focus();
     });
@@ -51,20 +57,31 @@ export class CodeTable {
     this.#drawRows(codes.slice(0, MAX_ROWS));
     this.#root.querySelector("[data-codes=incomplete]").hidden = isComplete;
     this.#root.toggleAttribute("data-first", !previous.length);
+    this.#showNoSnapshots();
     update(this.#root.querySelector("[data-codes=previous]"), previousText(previous));
   }
 
   #drawRows(shown) {
-    update(
-      this.#root.querySelector("tbody"),
-      shown.map((code) => row(code, this.#vehicle)),
-    );
+    update(this.#root.querySelector("tbody"), shown.map(row));
     this.#more.hidden = shown.length === this.#codes.length;
     this.#more.textContent = `Show all ${counted(this.#codes.length, "code")}`;
   }
+
+  /** A list of its own for each read: a snapshot of an earlier one may still be on its way. */
+  #showNoSnapshots() {
+    const list = element("ul", { class: "sent" });
+    const problem = element("p", { class: "notice error", role: "alert", hidden: true });
+    this.#root.querySelector("[data-codes=snapshots]").replaceChildren(problem, list);
+    this.#sent = new SentCommands({ list, problem });
+  }
+
+  #readSnapshot({ of: ecuAddress, about: dtcCode }) {
+    const params = { ecuAddress, dtcCode };
+    this.#sent.send({ vehicle_id: this.#vehicle, command_name: "ReadDTCSnapshot", command_params: params });
+  }
 }
 
-function row(compared, vehicle) {
+function row(compared) {
   const { ecu_address: ecu, dtc_code: code, description, failure_type: failureType } = compared;
   const { status, confirmed, change } = compared;
   const isConfirmed = confirmed === true ? "Confirmed" : confirmed === false ? "Not confirmed" : "";
@@ -82,7 +99,7 @@ function row(compared, vehicle) {
     cell("status", element("code", {}, status)),
     element("td", {}, change === "gone" ? "" : isConfirmed),
     element("td", {}, change && badge(change, LABELS[change])),
-    element("td", {}, change !== "gone" && snapshotLink(vehicle, ecu, code)),
+    element("td", {}, change !== "gone" && snapshotButton(compared)),
   );
 }
 
