@@ -19,8 +19,8 @@ logger = structlog.get_logger(__name__)
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
-    "X-Content-Type-Options": "nosniff",
 }
+SHOWN_AS_TEXT = (".js", ".css")  # if opened as a page: up to fifty of them are loaded by one page
 
 
 class HashedStorage(CompressedManifestStaticFilesStorage):
@@ -102,5 +102,7 @@ def _source_directories() -> list[str]:
 
 
 def _add_headers(headers: Headers, path: str, url: str) -> None:
-    for name, value in HEADERS.items():
-        headers[name] = value
+    headers["X-Content-Type-Options"] = "nosniff"
+    if not path.endswith(SHOWN_AS_TEXT):
+        for name, value in HEADERS.items():
+            headers[name] = value

@@ -183,6 +183,13 @@ def test_the_responses_of_the_api_are_compressed(live: Live) -> None:
 # --- Nothing beside them
 
 
+def test_scripts_and_styles_have_no_headers_of_pages(site: Site) -> None:
+    for name in (CSS, "console/site.js"):
+        headers = get(site, f"/static/{name}").headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "Content-Security-Policy" not in headers
+
+
 def test_a_file_opened_as_a_page_may_do_nothing(site: Site) -> None:
     headers = get(site, "/static/console/favicon.svg").headers
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")

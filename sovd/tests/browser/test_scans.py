@@ -37,9 +37,7 @@ def test_a_vehicle_is_scanned_and_its_report_compared_with_an_earlier_one(
     assert tab.evaluate("getComputedStyle(document.body).color") == "rgb(24, 32, 43)"
 
 
-def test_snapshots_are_read_beside_the_codes_of_a_read(
-    open_tab: Opener, program: Programs
-) -> None:
+def test_snapshots_are_read_beside_the_codes_of_a_read(open_tab: Opener, program: Programs) -> None:
     operator = program("operator")
     read = operator.submit(vin(47))
     operator.wait_for_end(read)
