@@ -24,6 +24,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("api/v1/", include("commands.api.urls")),  # first: each pattern costs each request time
     path("", include("commands.urls")),
     path("favicon.ico", favicon),
     path("accounts/", AccountView.as_view(), name="account"),
@@ -40,7 +41,6 @@ urlpatterns = [
     path("accounts/logout-everywhere/", LogoutEverywhereView.as_view(), name="logout-everywhere"),
     path("admin/login/", redirect_to_login),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("commands.api.urls")),
     path("sovd/", include("commands.facade.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", DocsView.as_view(), name="docs"),

@@ -6,10 +6,14 @@ from django.conf import settings
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
-from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.tokens import Token
+from rest_framework_simplejwt.utils import aware_utcnow
 
+from commands.accounts.kept import Kept
 from commands.accounts.tokens import ODD_CLAIMS, user_of
+
+_tokens = Kept()  # of valid signatures, by their text
 
 
 class TokenAuthentication(JWTAuthentication):
@@ -29,6 +33,14 @@ class TokenAuthentication(JWTAuthentication):
         return token
 
     def get_validated_token(self, raw_token: bytes) -> Token:
+        try:
+            token: Token = _tokens.get(raw_token, lambda: self._validated(raw_token))
+            token.check_exp(current_time=aware_utcnow())
+        except TokenError:  # it has expired since it was kept
+            return self._validated(raw_token)
+        return token
+
+    def _validated(self, raw_token: bytes) -> Token:
         try:
             return super().get_validated_token(raw_token)
         except ODD_CLAIMS as error:

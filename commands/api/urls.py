@@ -22,8 +22,8 @@ from commands.api.vehicles.views import ConnectorsView, VehiclesWithCommands
 from commands.api.webhooks.views import WebhookViewSet
 
 router = SimpleRouter()
-router.register("vehicles", VehiclesWithCommands)
 router.register("commands", CommandViewSet, basename="command")
+router.register("vehicles", VehiclesWithCommands)
 router.register("batches", BatchViewSet, basename="batch")
 router.register("campaigns", CampaignViewSet, basename="campaign")
 router.register("service-accounts", ServiceAccountViewSet)
@@ -32,6 +32,7 @@ router.register("views", SavedViewViewSet)
 router.register("webhooks", WebhookViewSet)
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include(router.urls)),  # first: they are asked for most
     path("token/", tokens.LoginView.as_view(), name="token"),
     path("token/refresh/", tokens.RefreshView.as_view(), name="token-refresh"),
     path("token/logout/", tokens.LogoutView.as_view(), name="token-logout"),
@@ -61,6 +62,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("commands/<uuid:command_id>/exchanges/", ExchangesView.as_view(), name="exchanges"),
     path("commands/<uuid:command_id>/transcript/", TranscriptView.as_view(), name="transcript"),
-    path("", include(router.urls)),
     re_path("", no_such_address),
 ]

@@ -4,6 +4,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import Token
 
+from commands.accounts import kept
 from commands.accounts.tokens import AccessToken, RefreshToken
 from commands.models import TokenFamily
 from commands.tests.accounts.doors import (
@@ -27,7 +29,7 @@ from commands.tests.accounts.doors import (
     tokens_of,
     with_header,
 )
-from conftest import meanwhile
+from conftest import WAIT_SECONDS, meanwhile
 
 # Wrong tokens
 
@@ -124,6 +126,16 @@ def test_clocks_of_two_hosts_may_differ_by_seconds(
     now = int(timezone.now().timestamp()) + seconds
     claims: dict[str, Any] = {"iat": now, "nbf": now} if seconds > 0 else {"exp": now}
     assert ask(signed(AccessToken.for_user(operator), **claims)) == status
+
+
+def test_a_token_that_is_kept_expires(operator: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "KEPT_SECONDS", 3600)
+    a_moment_ago = int(timezone.now().timestamp()) - 6  # it counts for ten seconds: LEEWAY
+    token = signed(AccessToken.for_user(operator), exp=a_moment_ago)
+    assert ask(token) == 200
+    deadline = monotonic() + WAIT_SECONDS
+    while ask(token) == 200:
+        assert monotonic() < deadline
 
 
 def test_a_token_of_another_users_family_is_refused(operator: User, stranger: User) -> None:
