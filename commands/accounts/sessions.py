@@ -1,10 +1,11 @@
 """Sessions of the console: noted while they are used, shown to their user, and ended one by one."""
 
 import logging
+from collections.abc import Collection
 from time import monotonic
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
@@ -12,12 +13,14 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
+from django.db.models.signals import post_save
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import empty
 
 from commands.accounts.logins import SESSION
+from commands.accounts.tokens import session_keys_of
 from commands.models import BrowserSession, StreamTicket
 
 logger = logging.getLogger(__name__)
@@ -124,3 +127,15 @@ def end(keys: list[str]) -> None:
     StreamTicket.objects.filter(login__in=[f"{SESSION}{key}" for key in keys]).delete()
     Session.objects.filter(pk__in=keys).delete()
     BrowserSession.objects.filter(key__in=keys).delete()
+
+
+@receiver(post_save, sender=User)
+def _end_outdated(
+    instance: User, created: bool, update_fields: Collection[str] | None = None, **_: Any
+) -> None:
+    """End the sessions of a former password. Django refuses them, but leaves their rows."""
+    if created or (update_fields and "password" not in update_fields):
+        return
+    valid = {instance.get_session_auth_hash(), *instance.get_session_auth_fallback_hash()}
+    rows = Session.objects.filter(pk__in=session_keys_of(instance))
+    end([row.pk for row in rows if row.get_decoded().get(HASH_SESSION_KEY) not in valid])

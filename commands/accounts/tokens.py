@@ -132,10 +132,7 @@ def session_keys_of(user: User) -> list[str]:
 def _end_outdated(
     instance: User, created: bool, update_fields: Collection[str] | None = None, **_: Any
 ) -> None:
-    """End the logins of a user who was deactivated, and the tokens of a changed password.
-
-    Sessions end with the password by Django's own means.
-    """
+    """End the logins of a user who was deactivated, and the tokens of a changed password."""
     if created or (update_fields and not {"is_active", "password"} & set(update_fields)):
         return
     if not instance.is_active:

@@ -2,10 +2,12 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.core.management.utils import get_random_secret_key
 from django.db import connection
 from django.db.models.functions import Now
 from django.test import Client
@@ -152,6 +154,33 @@ def test_a_new_password_leaves_only_this_session_in_the_list(operator: User) -> 
     assert client.post(ACCOUNT, form).status_code == 302
     assert rows(client) == [("Firefox on Windows", "This one")]
     assert phone.get(COMMANDS).status_code == 401
+
+
+def test_a_new_password_by_an_administrator_leaves_no_session_in_the_list(
+    operator: User, stranger: User, admin_client: Client
+) -> None:
+    phone, theirs = browser(operator), browser(stranger)
+    form = {
+        "password1": "correct horse 8",
+        "password2": "correct horse 8",
+        "usable_password": "true",
+    }
+    address = f"/admin/auth/user/{operator.pk}/password/"
+    assert admin_client.post(address, form).status_code == 302
+    assert not BrowserSession.objects.filter(user=operator).exists()
+    assert phone.get(COMMANDS).status_code == 401
+    assert theirs.get(COMMANDS).status_code == 200
+    again = browser(User.objects.get(pk=operator.pk), headers={"user-agent": FIREFOX})
+    assert len(rows(again)) == 1
+
+
+def test_a_change_of_anything_else_ends_no_session(operator: User, settings: Any) -> None:
+    client = browser(operator)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = get_random_secret_key()
+    operator.email = "operator@example.com"
+    operator.save()
+    assert client.get(COMMANDS).status_code == 200
 
 
 def test_notes_on_sessions_that_are_gone_are_deleted(operator: User) -> None:
