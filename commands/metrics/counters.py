@@ -7,7 +7,7 @@ figures that are read from the database, and joins the processes of a host.
 from prometheus_client import Counter, Gauge, Histogram
 
 from commands.catalogue import COMMAND_TYPES, is_safe_to_repeat
-from commands.models import TERMINAL, DeliveryState, ErrorCode, Event, Kind, Status
+from commands.models import TERMINAL, DeliveredBy, DeliveryState, ErrorCode, Event, Kind, Status
 
 # --- Commands
 
@@ -84,13 +84,17 @@ group_messages_failed = Counter(
 # --- Webhooks
 
 webhook_deliveries = Counter(
-    "sovd_webhook_deliveries_total", "Deliveries to webhooks that ended, by outcome.", ["state"]
+    "sovd_webhook_deliveries_total",
+    "Deliveries to webhooks, and of e-mails to users, that ended, by outcome.",
+    ["by", "state"],
 )
 webhook_failures = Counter(
-    "sovd_webhook_failures_total", "Attempts that failed, and are made again."
+    "sovd_webhook_failures_total", "Attempts that failed, and are made again.", ["by"]
 )
 webhooks_disabled = Counter(
-    "sovd_webhooks_disabled_total", "Webhooks that were disabled, mostly after many failures."
+    "sovd_webhooks_disabled_total",
+    "Webhooks, and e-mails to users, that were disabled, mostly after many failures.",
+    ["by"],
 )
 
 # --- Initial values: `rate()` would not see the first increment of a series that was absent
@@ -121,8 +125,11 @@ for name in NAMES:
         commands_ended.labels(name, *end)
 for kind in Kind:
     events_appended.labels(kind)
-for state in ENDED_DELIVERIES:
-    webhook_deliveries.labels(state)
+for by in DeliveredBy:
+    webhook_failures.labels(by)
+    webhooks_disabled.labels(by)
+    for state in ENDED_DELIVERIES:
+        webhook_deliveries.labels(by, state)
 for source in ("live", "log"):
     stream_frames.labels(source)
 

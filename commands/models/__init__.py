@@ -36,6 +36,7 @@ from commands.models.removed_execution import RemovedExecution
 from commands.models.saved_view import SavedView, ViewPage
 from commands.models.status import OPEN, TERMINAL, ErrorCode, Priority, Status
 from commands.models.webhook import (
+    DeliveredBy,
     DeliveryState,
     Webhook,
     WebhookDelivery,
@@ -64,6 +65,7 @@ __all__ = [
     "CampaignWave",
     "Command",
     "CommandQuerySet",
+    "DeliveredBy",
     "DeliveryState",
     "ErrorCode",
     "Event",

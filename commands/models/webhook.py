@@ -36,6 +36,11 @@ COLUMNS = {
 }
 
 
+class DeliveredBy(models.TextChoices):
+    WEBHOOK = "webhook"
+    MAIL = "mail"
+
+
 class DeliveryState(models.TextChoices):
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -112,6 +117,10 @@ class Webhook(models.Model):
         until = self.old_secret_until
         is_old_valid = until is not None and timestamp < until.timestamp()
         return [self.secret, self.old_secret] if is_old_valid else [self.secret]
+
+    @property
+    def delivered_by(self) -> DeliveredBy:
+        return DeliveredBy.MAIL if self.is_mail else DeliveredBy.WEBHOOK
 
     @property
     def events(self) -> list[str]:

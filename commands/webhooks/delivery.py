@@ -171,10 +171,11 @@ def _mark(delivery: WebhookDelivery, state: DeliveryState, attempt: Attempt) -> 
         pk=delivery.pk, state=DeliveryState.PENDING, attempts=delivery.attempts
     )
     is_over = state != DeliveryState.PENDING
+    by = delivery.webhook.delivered_by
     if is_over:
-        counters.webhook_deliveries.labels(state).inc()
+        counters.webhook_deliveries.labels(by, state).inc()
     else:
-        counters.webhook_failures.inc()
+        counters.webhook_failures.labels(by).inc()
     return bool(
         mine.update(
             state=state,
@@ -210,7 +211,7 @@ def disable(webhook: Webhook, reason: str) -> None:
         subject=str(webhook.pk),
         details={"owner": webhook.owner.get_username(), "reason": reason},
     )
-    counters.webhooks_disabled.inc()
+    counters.webhooks_disabled.labels(webhook.delivered_by).inc()
     logger.warning("Webhook %s is disabled: %s", webhook.pk, reason)
 
 

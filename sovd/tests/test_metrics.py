@@ -259,6 +259,7 @@ BOUNDED = {
     "kind": {"status", "response", "error"},
     "reason": {*REASONS},
     "state": {"delivered", "failed", "dropped"},
+    "by": {"webhook", "mail"},
 }
 
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from commands import lifecycle
 from commands.campaigns import progress
 from commands.database.threads import in_thread
+from commands.metrics.scrape import registry
 from commands.models import AuditEntry, Batch, Campaign, Command, Webhook, WebhookDelivery
 from commands.tests.webhooks.mail_server import MailServer
 from commands.webhooks import delivery, outbox
@@ -257,6 +258,31 @@ async def test_an_e_mail_without_a_result_is_not_sent_for_ever(
     assert (failed.state, failed.problem) == ("failed", delivery.NO_RESULT)
     assert (await in_thread(Webhook.objects.get)).failures == 1
     assert mail_server.received == []
+
+
+async def test_e_mails_are_counted_apart_from_webhooks(
+    starter: User, mail_server: MailServer, settings: Any
+) -> None:
+    settings.WEBHOOK_MAX_FAILURES = 1
+    mail_server.answers = ["451 later"]
+    before = {by: counts(by) for by in ("mail", "webhook")}
+    await in_thread(ask, starter)
+    await in_thread(end_batch, starter)
+    await settle()
+    await in_thread(ask, starter)
+    await again()
+    assert counts("mail") == [count + 1 for count in before["mail"]]
+    assert counts("webhook") == before["webhook"]
+
+
+def counts(by: str) -> list[float]:
+    """Return how many were delivered, failed once, and were disabled."""
+    names = {
+        "sovd_webhook_deliveries_total": {"by": by, "state": "delivered"},
+        "sovd_webhook_failures_total": {"by": by},
+        "sovd_webhooks_disabled_total": {"by": by},
+    }
+    return [registry().get_sample_value(name, labels) or 0.0 for name, labels in names.items()]
 
 
 # --- The choice
