@@ -14,7 +14,7 @@ from commands.accounts.login import (
     LogoutEverywhereView,
     redirect_to_login,
 )
-from commands.accounts.mail_choice import MailChoiceView
+from commands.accounts.mail_choice import AddressView, MailChoiceView
 from commands.api.schema.views import DocsView, SchemaView
 
 
@@ -29,6 +29,7 @@ urlpatterns = [
     path("favicon.ico", favicon),
     path("accounts/", AccountView.as_view(), name="account"),
     path("accounts/logins/<uuid:pk>/end/", EndLoginView.as_view(), name="end-login"),
+    path("accounts/address/", AddressView.as_view(), name="mail-address"),
     path("accounts/mail/", MailChoiceView.as_view(), name="mail-choice"),
     path("accounts/sessions/<uuid:pk>/end/", EndSessionView.as_view(), name="end-session"),
     path(

@@ -1,11 +1,13 @@
-"""The choice of a user to be told by e-mail when something long has ended."""
+"""The e-mail address of a user, and the choice to be told there when something long has ended."""
 
 from typing import cast
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,6 +16,8 @@ from django.views import View
 
 from commands import audit
 from commands.models import Action, Webhook
+
+ADDRESS = forms.EmailField(required=False, max_length=254)  # as of Django's users
 
 
 def is_offered() -> bool:
@@ -40,6 +44,28 @@ class MailChoiceView(LoginRequiredMixin, View):
         messages.success(
             request, "You get e-mails now." if is_wanted else "You get no more e-mails."
         )
+        return redirect("account")
+
+
+class AddressView(LoginRequiredMixin, View):
+    """Change the e-mail address of the user. Without one, no more e-mails are sent."""
+
+    http_method_names = ["post"]
+
+    @transaction.atomic
+    def post(self, request: HttpRequest) -> HttpResponse:
+        try:
+            address = ADDRESS.clean(request.POST.get("email", ""))
+        except ValidationError as error:
+            messages.error(request, f"{error.messages[0]} Your address was not changed.")
+            return redirect("account")
+        user = User.objects.select_for_update().get(pk=cast(User, request.user).pk)
+        before, user.email = user.email, address
+        user.save(update_fields=["email"])
+        if not address:
+            _end(user)
+        audit.record(request, Action.CHANGE_ACCOUNT, email=address, email_before=before)
+        messages.success(request, "Your e-mail address is saved.")
         return redirect("account")
 
 

@@ -305,6 +305,43 @@ def test_the_choice_is_made_and_taken_back_on_the_account_page(
     assert [entry.details["mail"] for entry in entries.order_by("pk")] == [True, True, False]
 
 
+async def test_a_user_changes_the_address_to_which_e_mails_go(
+    starter: User, mail_server: MailServer
+) -> None:
+    await in_thread(ask, starter)
+    page = await in_thread(save_address, starter, "new@example.com")
+    assert "Your e-mail address is saved." in page
+    assert "new@example.com is told when" in page
+    await in_thread(end_batch, starter)
+    await settle()
+    assert mail_server.recipients == ["new@example.com"]
+    entry = await in_thread(AuditEntry.objects.get, details__has_key="email")
+    assert (entry.action, entry.username) == ("change_account", "starter")
+    assert entry.details == {"email": "new@example.com", "email_before": "starter@example.com"}
+
+
+def save_address(user: User, address: str) -> str:
+    """Enter it in the form of the account page. Return the page that follows."""
+    client = browser(user)
+    return client.post("/accounts/address/", {"email": address}, follow=True).content.decode()
+
+
+def test_a_wrong_address_changes_nothing(starter: User, mail_server: MailServer) -> None:
+    for wrong in ("no address", "a@b", "x@example.com\nBcc: y@example.com", "x" * 260 + "@a.com"):
+        assert "Your address was not changed." in save_address(starter, wrong)
+    starter.refresh_from_db()
+    assert starter.email == "starter@example.com"
+    assert not AuditEntry.objects.filter(action="change_account").exists()
+
+
+def test_without_an_address_no_e_mails_are_sent_any_more(
+    starter: User, mail_server: MailServer
+) -> None:
+    ask(starter)
+    assert "enter your e-mail address above first" in save_address(starter, "")
+    assert not Webhook.objects.exists()
+
+
 def test_an_e_mail_is_no_webhook_of_the_api(owner: User, mail_server: MailServer) -> None:
     User.objects.filter(pk=owner.pk).update(email="owner@example.com")
     ask(User.objects.get(pk=owner.pk))
@@ -316,7 +353,9 @@ def test_an_e_mail_is_no_webhook_of_the_api(owner: User, mail_server: MailServer
 def test_without_a_mail_server_or_an_address_nothing_is_offered(
     starter: User, operator: User, mail_server: MailServer, settings: Any
 ) -> None:
-    assert "no e-mail address" in browser(operator).get(ACCOUNT).content.decode()
+    assert (
+        "enter your e-mail address above first" in browser(operator).get(ACCOUNT).content.decode()
+    )
     assert browser(operator).post(CHOICE, {"wanted": "1"}).status_code == 404
     settings.EMAIL_HOST = ""
     assert "E-mails" not in browser(starter).get(ACCOUNT).content.decode()

@@ -21,6 +21,7 @@ NOT_VISITED = {
     "end-login",
     "end-session",
     "end-other-sessions",
+    "mail-address",
     "mail-choice",
     "last-week",
     "schema",
