@@ -1,15 +1,17 @@
 """A program that uses the API with a user's rights, while a page is open."""
 
-import time
+from contextlib import suppress
 from typing import Any
 
 import httpx
+from websockets.exceptions import ConnectionClosedOK
+from websockets.sync.client import connect
 
 from commands.accounts.demo_users import PASSWORD
 from commands.management.commands.demo_data import VEHICLES
 
 OFFLINE = VEHICLES[-1][0]
-END_SECONDS = 60
+EVENT_SECONDS = 60
 
 
 def vin(n: int) -> str:
@@ -19,9 +21,10 @@ def vin(n: int) -> str:
 
 class Program:
     def __init__(self, address: str, who: str) -> None:
+        self._streams = f"{address.replace('http', 'ws', 1)}/ws/responses"
         self._http = httpx.Client(base_url=f"{address}/api/v1/", timeout=30)
-        token = self._post("token/", username=who, password=PASSWORD)["access"]
-        self._http.headers["Authorization"] = f"Bearer {token}"
+        self._token = self._post("token/", username=who, password=PASSWORD)["access"]
+        self._http.headers["Authorization"] = f"Bearer {self._token}"
 
     def close(self) -> None:
         self._http.close()
@@ -53,10 +56,11 @@ class Program:
         return found
 
     def wait_for_end(self, command_id: str) -> None:
-        """Ask for the command until it has ended."""
-        deadline = time.monotonic() + END_SECONDS
-        while self.command(command_id)["completed_at"] is None:
-            assert time.monotonic() < deadline, f"{command_id} has not ended"
+        """Read the events of the command until its stream ends."""
+        address = f"{self._streams}/{command_id}?token={self._token}"
+        with connect(address, proxy=None) as stream, suppress(ConnectionClosedOK):
+            while True:
+                stream.recv(EVENT_SECONDS)
 
     def cancel(self, command_id: str) -> None:
         self._post(f"commands/{command_id}/cancel/")
