@@ -7,7 +7,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 GRAVE = {"serious", "critical"}
-axe = Axe()
+IS_THERE = "'axe' in window"
+RUN = "axe.run({ resultTypes: ['violations'] }).then((results) => results.violations)"
 
 
 def no_serious_findings(page: Page, besides: Collection[str] = ()) -> None:
@@ -16,7 +17,9 @@ def no_serious_findings(page: Page, besides: Collection[str] = ()) -> None:
 
 
 def findings(page: Page, besides: Collection[str]) -> Iterator[str]:
-    for rule in axe.run(page).response["violations"]:
+    if not page.evaluate(IS_THERE):
+        page.evaluate(Axe().axe_script)
+    for rule in page.evaluate(RUN):
         if rule["impact"] in GRAVE and rule["id"] not in besides:
             yield from (describe(rule, node) for node in rule["nodes"])
 
