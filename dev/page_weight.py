@@ -20,6 +20,7 @@ from dev.demo_site.pages import PAGES, Page
 
 VISITS = 3
 COUNT, ALL = "#live [data-live=count]", "1,001 responses"  # the last one is a summary
+RESPONSES = 1000
 SETTLE_MS = 1000  # for what the last responses still cause
 
 WATCH = """
@@ -65,7 +66,7 @@ def weigh_once(browser: DemoBrowser, page: Page) -> Weight:
 def weigh_stream(browser: DemoBrowser) -> tuple[Weight, float]:
     """Return the weight, and the milliseconds from the last response to its being shown."""
     with watched(browser, page_named("command-pending")) as tab:
-        browser.site.send_responses(browser.site.ids["pending"]).wait()
+        browser.site.send_responses(browser.site.ids["pending"], RESPONSES).wait()
         stored = time.monotonic()
         tab.wait_until_all_is_shown()
         shown_ms = (time.monotonic() - stored) * 1000

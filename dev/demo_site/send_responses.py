@@ -1,9 +1,9 @@
-"""Send a thousand responses to a pending command, one after the other, as fast as they are stored.
+"""Send responses to a pending command, one after the other, as fast as they are stored.
 
-python -m dev.with_django dev.demo_site.send_responses COMMAND_ID [N]
+python -m dev.with_django dev.demo_site.send_responses COMMAND_ID COUNT HELD_AFTER
 
-The command is for an offline vehicle, so that no worker claims it. After N responses it waits for
-SIGUSR1, which may have come before.
+The command is for an offline vehicle, so that no worker claims it. After HELD_AFTER responses it
+waits for SIGUSR1, which may have come before; if this is COUNT, it does not wait.
 """
 
 import signal
@@ -13,11 +13,11 @@ from typing import Any
 
 from commands.lifecycle import claiming
 from commands.models import Command
-from dev.demo_site.seed import MANY, complete_with, trouble_code
+from dev.demo_site.seed import complete_with, trouble_code
 
 
-def responses(held_after: int) -> Iterator[dict[str, Any]]:
-    for n in range(MANY):
+def responses(count: int, held_after: int) -> Iterator[dict[str, Any]]:
+    for n in range(count):
         if n == held_after:
             signal.sigwait({signal.SIGUSR1})
         yield trouble_code(n)
@@ -25,7 +25,7 @@ def responses(held_after: int) -> Iterator[dict[str, Any]]:
 
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-    _, command_id, *held_after = sys.argv
+    _, command_id, *numbers = sys.argv
     command = Command.objects.get(pk=command_id)
     claiming.assign([command])
-    complete_with(command, responses(int(held_after[0]) if held_after else MANY))
+    complete_with(command, responses(*map(int, numbers)))

@@ -50,13 +50,13 @@ class DemoSite(Installation):
     def fill(self) -> None:
         """Hook for what is there before the examples are made."""
 
-    def send_responses(self, command_id: str, held_after: int | None = None) -> Process:
-        """Start to send a thousand responses to a command of an offline vehicle.
+    def send_responses(self, command_id: str, count: int, held_after: int | None = None) -> Process:
+        """Start to send so many responses to a command of an offline vehicle.
 
         After `held_after` of them it waits for SIGUSR1.
         """
-        held = [] if held_after is None else [str(held_after)]
-        program = ("-m", "dev.with_django", "dev.demo_site.send_responses", command_id, *held)
+        numbers = [str(count), str(count if held_after is None else held_after)]
+        program = ("-m", "dev.with_django", "dev.demo_site.send_responses", command_id, *numbers)
         return self.spawn("send_responses", program)
 
 

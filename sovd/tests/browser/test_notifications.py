@@ -55,7 +55,7 @@ def test_the_end_of_a_command_is_told_to_those_who_look_elsewhere(
 ) -> None:
     command = program("operator").submit(OFFLINE)
     tab = open_with("granted", f"/commands/{command}/", open_tab)
-    sender = site.send_responses(command, 3)
+    sender = site.send_responses(command, 4, held_after=3)
     expect(tab.locator("#live [data-live=status]")).to_have_text("In progress")
     tab.evaluate(HIDE, is_hidden)
     sender.send_signal(signal.SIGUSR1)

@@ -258,7 +258,7 @@ def test_a_thousand_responses_arrive_across_a_restart_of_the_server(
     command_id = program("operator").submit(OFFLINE)
     tab = open_tab(f"/commands/{command_id}/")
     expect(live(tab, "connection")).to_have_text("Live")
-    sending = site.send_responses(command_id, held_after=MANY // 2)
+    sending = site.send_responses(command_id, MANY, held_after=MANY // 2)
     expect(entries(tab).nth(20)).to_be_attached(timeout=PATIENCE_MS)
     tab_errors.expect("ERR_CONNECTION_REFUSED")
     site.kill("web-1")
