@@ -72,7 +72,10 @@ def open_tab(
     log_ins: Logins,
     new_context: Callable[..., BrowserContext],
 ) -> Opener:
-    """Return a function that opens a page in a new browser; an error of the page fails the test."""
+    """Return a function that opens a page in a new browser; an error of the page fails the test.
+
+    With reduced motion, since a page that moves is drawn sixty times a second.
+    """
     tab_errors = request.node.stash.setdefault(TAB_ERRORS, TabErrors())
 
     def open_it(
@@ -82,7 +85,7 @@ def open_tab(
         scheme: Scheme = "light",
         **options: Any,
     ) -> Page:
-        look = context_options(width, scheme) | options
+        look = context_options(width, scheme) | {"reduced_motion": "reduce"} | options
         context = new_context(storage_state=log_ins(who), **look)
         tab_errors.append(PageErrors(context, base_url))
         page = context.new_page()

@@ -194,7 +194,7 @@ def choose_colours(tab: Tab, then: str) -> None:
 def test_nothing_moves_for_users_who_prefer_reduced_motion(
     open_tab: Opener, site: DemoSite
 ) -> None:
-    tab = open_tab("/commands/{running}/".format_map(site.ids))
+    tab = open_tab("/commands/{running}/".format_map(site.ids), reduced_motion="no-preference")
     expect(tab.get_by_role("progressbar")).to_be_visible()
     assert tab.evaluate(MOVING) > 0
     tab.emulate_media(reduced_motion="reduce")
