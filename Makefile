@@ -42,7 +42,7 @@ test-monitoring: .venv/installed-dev
 	$(BIN)/pytest --embedded monitoring
 
 # Every page in two real browsers, each before the real processes. What failed leaves its trace in var/browser.
-test-browser: .venv/installed-dev
+test-browser: .venv/installed-dev $(STATIC)
 	@dev/install-debian chromium-headless-shell chromium-headless-shell
 	$(BIN)/pytest --embedded -n 2 --dist loadfile -p playwright --tracing $(TRACING) --screenshot only-on-failure --output var/browser sovd/tests/browser
 
@@ -52,11 +52,11 @@ test-database: .venv/installed-dev
 	$(BIN)/pytest sovd/tests/database
 
 # The README's pictures; ARGS="--all var/screenshots" for every page of a large fleet, light and dark, at four widths
-screenshots: .venv/installed-dev
+screenshots: .venv/installed-dev $(STATIC)
 	@dev/install-debian chromium-headless-shell chromium-headless-shell
 	@$(BIN)/python -m dev.screenshots $(ARGS)
 
-page-weight: .venv/installed-dev
+page-weight: .venv/installed-dev $(STATIC)
 	@dev/install-debian chromium-headless-shell chromium-headless-shell
 	@$(BIN)/python -m dev.page_weight
 

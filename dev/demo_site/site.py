@@ -1,4 +1,7 @@
-"""The demo site: one web process, one worker, and a fleet with a past."""
+"""The demo site: one web process, one worker, and a fleet with a past.
+
+Its static files are those of the checkout, which the Makefile collects when one has changed.
+"""
 
 import json
 from collections.abc import Iterator
@@ -16,6 +19,7 @@ from dev.processes import Installation, Process
 DAY = 24 * 3600
 VEHICLES, PAST = 5_000, 20_000  # of the large site
 SETTINGS = {
+    "DJANGO_SETTINGS_MODULE": "sovd.tests.settings",
     "ACCESS_TOKEN_SECONDS": DAY,
     "COMMAND_EXPIRES_SECONDS": DAY,  # commands for an offline vehicle wait as long as one looks
     "REQUESTS_PER_USER": 1000,
@@ -29,7 +33,7 @@ class DemoSite(Installation):
     """IDs of what `dev.demo_site.seed` has made, by what each is an example of."""
 
     def __init__(self, home: Path) -> None:
-        super().__init__(SETTINGS | {"STATIC_ROOT": home / "static"}, home)
+        super().__init__(SETTINGS, home)
 
     @classmethod
     @contextmanager
@@ -41,7 +45,6 @@ class DemoSite(Installation):
         """Fill the database, and start the site."""
         super().prepare()
         self.fill()
-        self.run("collectstatic", "manage.py", "collectstatic", "--noinput", "--verbosity", "0")
         ids = self.logs / "ids.json"
         self.run("demo-fleet", "-m", "dev.with_django", "dev.demo_site.seed", str(ids))
         self.ids = json.loads(ids.read_text())
