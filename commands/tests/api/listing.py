@@ -5,8 +5,9 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
+from commands import lifecycle
 from commands.models import Command, Status
-from conftest import api
+from conftest import api, claim_one, submit
 from vehicles.models import Vehicle
 
 COMMANDS = "/api/v1/commands/"
@@ -31,3 +32,25 @@ def listed(user: User, query: str = "") -> list[str]:
 
 def ids(rows: list[dict[str, Any]]) -> list[str]:
     return [row["command_id"] for row in rows]
+
+
+def complaints(response: Any) -> dict[str, list[str]]:
+    """Return the messages of a 400 by field, and check its shape."""
+    body = response.json()
+    assert (response.status_code, body["code"]) == (400, "invalid"), body
+    assert body.keys() == {"code", "detail", "fields"}
+    assert all(field in body["detail"] for field in body["fields"])
+    found: dict[str, list[str]] = body["fields"]
+    return found
+
+
+def answered(operator: User, vehicle: Vehicle) -> Command:
+    """Make a command that was released after its first response, and then carried out: 8 events."""
+    command = submit(operator, vehicle)
+    first = claim_one()
+    lifecycle.respond(first, {"attempt": 1})
+    lifecycle.release(first)
+    second = claim_one()
+    lifecycle.respond(second, {"attempt": 2})
+    lifecycle.complete(second, {"attempt": 2, "done": True})
+    return command
