@@ -5,11 +5,14 @@ values of our fields go out as they are: the renderer writes IDs and instants as
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
-from rest_framework import serializers
+from rest_framework import renderers, serializers
+from rest_framework.utils import encoders
 
 Get = Callable[[Any], Any]
 
@@ -43,3 +46,21 @@ def _getter(field: Any) -> Get:
         method: Get = getattr(field.parent, str(field.method_name))
         return method
     return get
+
+
+# --- JSON
+
+
+class Encoder(encoders.JSONEncoder):
+    """Encoder that looks first whether a value is an ID or an instant, as nearly all are."""
+
+    def default(self, value: Any) -> Any:
+        if type(value) is UUID:
+            return str(value)
+        if type(value) is datetime and value.tzinfo is UTC:
+            return f"{value.isoformat()[:-6]}Z"
+        return super().default(value)
+
+
+class Renderer(renderers.JSONRenderer):
+    encoder_class = Encoder

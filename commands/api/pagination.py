@@ -4,17 +4,19 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db.models import QuerySet
 from django.utils.timezone import is_naive
+from django_filters import FilterSet
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.utils.urls import replace_query_param
 
-from commands.database.keyset import beyond
+from commands.database.keyset import Listing, beyond
 from vehicles import strict_json
 
 
@@ -23,9 +25,14 @@ class Filters(DjangoFilterBackend):
 
     def filter_queryset(self, request: Any, queryset: Any, view: Any) -> Any:
         filters = self.get_filterset_class(view, queryset)
-        if filters is None or filters.base_filters.keys().isdisjoint(request.query_params):
+        if filters is None or not is_filtered(request, filters):
             return queryset
         return super().filter_queryset(request, queryset, view)
+
+
+def is_filtered(request: Any, filters: type[FilterSet]) -> bool:
+    """Return whether the address names one of the filters."""
+    return not filters.base_filters.keys().isdisjoint(request.query_params)
 
 
 class Pages(CursorPagination):
@@ -40,15 +47,14 @@ class Pages(CursorPagination):
     max_page_size = 500
 
     def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any]:
+        """Return the rows of a page of a queryset or a Listing."""
         self._address = request.build_absolute_uri()
         self.ordering = self.get_ordering(request, queryset, view)
         self._model = queryset.model
         size = self.get_page_size(request)
         backwards, position = self._read_cursor(request)
         order = [_reversed(name) if backwards else name for name in self.ordering]
-        if position:
-            queryset = queryset.filter(beyond(order, position))
-        rows = list(queryset.order_by(*order)[: size + 1])
+        rows = _rows(queryset, order, position, size + 1)
         has_more, self.page = len(rows) > size, rows[:size]
         self.has_next, self.has_previous = has_more, bool(position)
         if backwards:
@@ -89,7 +95,7 @@ class Pages(CursorPagination):
 
     def _link(self, backwards: bool, row: Any) -> str:
         if isinstance(row, dict):
-            row = self._model(**{field.attname: row[field.attname] for field in self._fields()})
+            row = SimpleNamespace(**row)
         position = [field.value_to_string(row) for field in self._fields()]
         cursor = urlsafe_b64encode(json.dumps([backwards, *position]).encode()).decode()
         return replace_query_param(self._address, self.cursor_query_param, cursor)
@@ -119,6 +125,13 @@ class Pages(CursorPagination):
 
     def _fields(self) -> list[Any]:
         return [self._model._meta.get_field(name.lstrip("-")) for name in self.ordering]
+
+
+def _rows(found: Any, order: list[str], position: list[Any], limit: int) -> list[Any]:
+    if isinstance(found, Listing):
+        return found.page(order, position, limit)
+    further = found.filter(beyond(order, position)) if position else found
+    return list(further.order_by(*order)[:limit])
 
 
 def _reversed(name: str) -> str:

@@ -1,6 +1,6 @@
 """Base of all views of the API: a bounded share of the process, and no caching."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from threading import Lock, Semaphore
 from typing import Any
@@ -11,10 +11,12 @@ from django.http.response import HttpResponseBase
 from rest_framework import status
 from rest_framework.exceptions import APIException
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from commands.accounts.authentication import caller_of
+from commands.api.bodies import Renderer
 
 WAIT_SECONDS = 3  # for one of the places of a caller
 
@@ -40,6 +42,7 @@ class ApiView(APIView):
     Others wait before they use one of the few database connections of the process.
     """
 
+    renderer_classes: Sequence[type[BaseRenderer]] = [Renderer]
     _at_end: ExitStack
 
     @property

@@ -5,9 +5,9 @@ to answer it.
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from django.db.models import Model, QuerySet, UUIDField
 from django.db.models.lookups import Lookup
 
 M = TypeVar("M", bound=Model)
+Convert = Callable[[Any], Iterable[Any]]
 
 # Stand for the arguments of each type, by place, while the SQL is made.
 STAND_INS: dict[type, list[Any]] = {
@@ -55,20 +56,23 @@ class Compiled:
         self._make = make
         self._stand_ins = [STAND_INS[each][types[:n].count(each)] for n, each in enumerate(types)]
 
-    def rows(self, *arguments: object) -> list[Any]:
-        compiler, sql, params = _compiled(self, connection.vendor)
+    def rows(self, *arguments: object, limit: int | None = None) -> list[Any]:
+        """Return the rows, no more than `limit`."""
+        convert, sql, params = _compiled(self, connection.vendor)
         values = [
             _stored(arguments[param]) if isinstance(param, _Place) else param for param in params
         ]
         with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            return list(compiler.results_iter([cursor.fetchall()]))
+            cursor.execute(sql if limit is None else f"{sql} LIMIT {limit}", values)
+            return list(convert(cursor.fetchall()))
 
-    def compile(self) -> tuple[Any, str, list[Any]]:
-        """Return the compiler, the SQL and its parameters, of which some are places."""
+    def compile(self) -> tuple[Convert, str, list[Any]]:
+        """Return what converts rows, the SQL and its parameters, of which some are places."""
         compiler = self._make(*self._stand_ins).query.get_compiler(connection=connection)
         sql, params = compiler.as_sql()
-        return compiler, sql, [self._placed(param) for param in params]
+        converters = compiler.get_converters([column[0] for column in compiler.select])
+        convert = partial(compiler.apply_converters, converters=converters)
+        return convert if converters else iter, sql, [self._placed(param) for param in params]
 
     def _placed(self, param: Any) -> Any:
         for place, value in enumerate(self._stand_ins):
@@ -78,7 +82,7 @@ class Compiled:
 
 
 @cache
-def _compiled(query: Compiled, vendor: str) -> tuple[Any, str, list[Any]]:
+def _compiled(query: Compiled, vendor: str) -> tuple[Convert, str, list[Any]]:
     return query.compile()
 
 

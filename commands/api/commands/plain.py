@@ -18,6 +18,7 @@ from commands.api import bodies
 from commands.api.commands.serializers import CommandSerializer, check_command
 from commands.catalogue import COMMAND_TYPES
 from commands.database.compiled import Compiled
+from commands.database.keyset import Listing
 from commands.models import Command, Status, sees_all_commands
 from vehicles.models import Vehicle
 
@@ -84,15 +85,29 @@ def with_results(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row | {"result": lines.get(row["command_id"], "")} for row in rows]
 
 
+# --- Many commands
+
+
+def listing(user: Any) -> Any:
+    """Return the bodies of all commands that the user may see, without their results."""
+    names = [*bodies.paths(CommandSerializer)]
+    if sees_all_commands(user):
+        return Listing(Command, names, _all)
+    return Listing(Command, names, _own, (user.pk,))
+
+
+def _all() -> Any:
+    return Command.objects.values_list(*columns())
+
+
+def _own(user_id: int) -> Any:
+    return Command.objects.of(user_id).values_list(*columns())
+
+
 # --- One command
 
-_by_id = Compiled(lambda pk: Command.objects.filter(pk=pk).order_by().values_list(*columns()), UUID)
-_own_by_id = Compiled(
-    lambda pk, user_id: (
-        Command.objects.of(user_id).filter(pk=pk).order_by().values_list(*columns())
-    ),
-    *(UUID, int),
-)
+_by_id = Compiled(lambda pk: _all().filter(pk=pk).order_by(), UUID)
+_own_by_id = Compiled(lambda pk, user_id: _own(user_id).filter(pk=pk).order_by(), UUID, int)
 
 
 def find(command_id: str, user: Any) -> dict[str, Any] | None:

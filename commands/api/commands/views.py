@@ -26,6 +26,7 @@ from commands.api.commands.serializers import (
     expires_of,
 )
 from commands.api.exceptions import Ended, TooManyExports
+from commands.api.pagination import is_filtered
 from commands.api.results.serializers import ComparisonSerializer
 from commands.api.schema.marks import errors, submission
 from commands.api.submission import IdempotentCreateMixin, MaySubmit
@@ -71,10 +72,13 @@ class CommandViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Idempoten
         return special.get(self.action) or super().get_serializer_class()
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        commands = self.filter_queryset(self.get_queryset())
-        rows = self.paginate_queryset(commands.values(*plain.columns()))
-        bodies = [plain.body_of_row(row.values()) for row in rows or []]
-        return self.get_paginated_response(plain.with_results(bodies))
+        if is_filtered(request, self.filterset_class):
+            commands = self.filter_queryset(self.get_queryset()).values(*plain.columns())
+            found = self.paginate_queryset(commands) or []
+            rows = [plain.body_of_row(row.values()) for row in found]
+        else:
+            rows = self.paginate_queryset(plain.listing(request.user)) or []
+        return self.get_paginated_response(plain.with_results(rows))
 
     def retrieve(self, request: Request, command_id: str) -> Response:
         body = plain.find(command_id, request.user)
