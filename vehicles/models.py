@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -56,6 +56,13 @@ def is_tested(prefix: str = "") -> Q:
             f"{prefix}probe_lease_expires_at__gt": Now(),
         }
     )
+
+
+def effective_connection_status(status: str, last_seen_at: datetime | None) -> str:
+    """Return the row's status, unless the vehicle was not seen for `VEHICLE_PRESENCE_SECONDS`."""
+    presence = timedelta(seconds=settings.VEHICLE_PRESENCE_SECONDS)
+    was_seen_lately = last_seen_at is not None and timezone.now() - last_seen_at < presence
+    return status if was_seen_lately else ConnectionStatus.DISCONNECTED
 
 
 class VehicleQuerySet(models.QuerySet["Vehicle"]):
@@ -138,14 +145,7 @@ class Vehicle(models.Model):
 
     @property
     def effective_connection_status(self) -> str:
-        """The row's status, unless the vehicle was not seen for `VEHICLE_PRESENCE_SECONDS`."""
-        if self._was_seen_lately():
-            return self.connection_status
-        return ConnectionStatus.DISCONNECTED
-
-    def _was_seen_lately(self) -> bool:
-        presence = timedelta(seconds=settings.VEHICLE_PRESENCE_SECONDS)
-        return self.last_seen_at is not None and timezone.now() - self.last_seen_at < presence
+        return effective_connection_status(self.connection_status, self.last_seen_at)
 
     @cached_property
     def configured_ecus(self) -> Sequence[Ecu]:
@@ -162,6 +162,14 @@ class Vehicle(models.Model):
         self.settings_version += 1
         self.connection_status, self.connection_problem = ConnectionStatus.DISCONNECTED, ""
         self.probe_at, self.probed_at, self.probe_found = Now(), None, None
+
+
+def matched_variant(
+    match: dict[str, Any] | None, description_id: uuid.UUID | None, variant: str
+) -> dict[str, Any] | None:
+    """Return the variant of an ECU that was recognized, unless somebody has chosen one since."""
+    is_valid = match and match["description"] == str(description_id)
+    return match if is_valid and not variant else None
 
 
 class Ecu(models.Model):
@@ -221,9 +229,7 @@ class Ecu(models.Model):
 
     @property
     def matched_variant(self) -> dict[str, Any] | None:
-        """The variant that was recognized, unless somebody has chosen one since."""
-        is_valid = self.match and self.match["description"] == str(self.description_id)
-        return self.match if is_valid and not self.variant else None
+        return matched_variant(self.match, self.description_id, self.variant)
 
     @property
     def read_as(self) -> str:

@@ -21,8 +21,10 @@ from rest_framework.views import APIView
 
 from commands import audit, locks, trouble_codes
 from commands.api import bodies
+from commands.api.pagination import is_filtered
 from commands.api.schema.marks import errors
 from commands.api.vehicle_choice import VehicleCountSerializer
+from commands.api.vehicles import plain
 from commands.api.vehicles import tags as tagging
 from commands.api.vehicles.locks import LockSerializer
 from commands.api.vehicles.queue import NOT_VISIBLE, QueuedSerializer, queue_of
@@ -35,7 +37,6 @@ from commands.models import (
     Command,
     CommandQuerySet,
     Note,
-    Status,
 )
 from commands.notifications import wake_probes
 from vehicles import changes, probes
@@ -239,8 +240,12 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
         return [IsAuthenticated(), MayViewVehicles()]
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response([self._body_of(vehicle) for vehicle in page or []])
+        if is_filtered(request, self.filterset_class):
+            found = self.filter_queryset(self.get_queryset()).values(*plain.columns())
+        else:
+            found = plain.listing(request.user)
+        page = self.paginate_queryset(found) or []
+        return self.get_paginated_response(plain.bodies_of(page))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         vehicle = self.get_object()
@@ -388,9 +393,7 @@ class VehiclesWithCommands(ApiView, VehicleViewSet):
         if self.action == "list" and not self.request.query_params.get("retired"):
             vehicles = vehicles.in_use()
         visible: CommandQuerySet = Command.objects.visible_to(self.request.user)
-        waiting = visible.filter(vehicle=OuterRef("pk"), status=Status.PENDING)
-        count = waiting.order_by().values("vehicle").values(count=Count("*"))
-        vehicles = vehicles.annotate(commands_waiting=Coalesce(Subquery(count), 0))
+        vehicles = plain.with_waiting(vehicles, visible)
         if self.action != "retrieve":
             return vehicles
         evidence = trouble_codes.evidence(vehicle=OuterRef("pk")).values("completed_at")[:1]
