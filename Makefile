@@ -11,6 +11,8 @@ FUZZ_HTTP ?= 50000
 FUZZ_SOCKETS ?= 10000
 FUZZ_EXAMPLES ?= 100
 TRACING ?= off
+# Without compiled files each process of tests compiles all of them, which takes six seconds.
+unexport PYTHONDONTWRITEBYTECODE
 STATIC = var/static/staticfiles.json
 
 .PHONY: run test test-processes test-slow test-faults test-monitoring test-browser test-database screenshots page-weight fuzz format lint lint-files lint-types lint-packages stack vehicle chaos chaos-doip soak bench bench-check growth lock clean
