@@ -29,8 +29,9 @@ from vehicles.models import Vehicle
 
 
 def campaign_of(command: Command) -> Campaign:
-    """Return the draft of the command's user."""
-    found: Campaign | None = Campaign.objects.filter(submitted_by=command.submitted_by).first()
+    """Return the draft of the command's user for its vehicle."""
+    drafts = Campaign.objects.filter(submitted_by=command.submitted_by)
+    found: Campaign | None = drafts.filter(vehicle_rows__vehicle=command.vehicle_id).first()
     if found is None:
         expires_at = timezone.now() + timedelta(days=1)
         found = Campaign(submitted_by=command.submitted_by, expires_at=expires_at, **ReadDTC)
@@ -52,7 +53,8 @@ def address_of(route: str, command: Command) -> str:
     """Return the address of a route, with ids of rows that exist."""
     group, _ = Group.objects.get_or_create(name="A group")
     user, _ = User.objects.get_or_create(username="somebody")
-    account = ServiceAccount.objects.first() or service_accounts.create("a-program", [], user)
+    name = f"program-{command.pk}"
+    account = ServiceAccount.objects.first() or service_accounts.create(name, [], user)
     description = Description.objects.first() or storage.add("a.pdx", [b"x"])
     note, _ = Note.objects.get_or_create(vehicle_id=command.vehicle_id, author=user)
     view, _ = SavedView.objects.get_or_create(owner=user, page="commands", is_shared=True)

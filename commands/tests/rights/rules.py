@@ -45,6 +45,7 @@ POST accounts/logins/{pk}/end/               302   302   404   404   404   404
 POST accounts/sessions/{pk}/end/             302   302   404   404   404   404
 POST accounts/sessions/end-others/           302   302   302   302   302   302
 POST accounts/mail/                          302   302   404   404   404   404
+POST accounts/address/                       302   302   302   302   302   302
 POST accounts/logout/                        302   302   302   302   302   302
 POST accounts/logout-everywhere/             302   302   302   302   302   302
 

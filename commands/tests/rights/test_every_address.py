@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from commands import batches
-from commands.models import Batch, Campaign, Command
+from commands.models import Batch, Command
 from commands.tests.rights.addresses import BODIES, address_of
 from commands.tests.rights.rules import ROLES, routes, rules, spelt
 from conftest import ReadDTC, browser, make_vehicle, token_of
@@ -98,14 +98,14 @@ def test_every_role_at_every_address(people: dict[str, User | None], counts: lis
     wrong: dict[str, list[str]] = {}
     clients = Clients(people)
     command = submit_batch(owner, make_vehicle())
-    for (method, route), rule in rules().items():
+    for number, ((method, route), rule) in enumerate(rules().items(), 1_000):
         seen = answers(clients, method, route, command)
         wrong |= {f"{method} {route}": seen} if seen != rule else {}
         if "logout" in route:
             clients.log_in_again()
-        if method != "GET":
-            delete_all()
-            command = submit_batch(owner, make_vehicle())
+        # An empty form of the admin changes nothing.
+        if method != "GET" and not route.startswith("admin/"):
+            command = submit_batch(owner, make_vehicle(number))
     assert not wrong
     counts.append(f"{len(rules())} methods of addresses, {len(ROLES)} roles, as the rules say")
 
@@ -129,11 +129,3 @@ def test_only_an_admin_deletes_a_vehicle_without_commands(
     seen = [str(send(address, {"post": "yes"}).status_code) for send in senders]
     assert seen == codes
     assert Vehicle.objects.exists() == (method == "GET")
-
-
-def delete_all() -> None:
-    Campaign.objects.all().delete()
-    Command.objects.all().delete()
-    Batch.objects.all().delete()
-    Vehicle.objects.all().delete()
-    User.objects.filter(username="a-program").delete()
