@@ -35,13 +35,13 @@ from vehicles.models import ConnectionStatus, Vehicle
 WAIT_SECONDS = 30  # a deadline for what should come at once
 
 
-STARTS_PROCESSES = ("sovd", "sovd_client", "dev")
+LONG = ("sovd", "sovd_client", "dev", "commands/tests/rights")
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with files that start processes: a long one at the end would keep one core idle."""
-    items.sort(key=lambda item: not item.nodeid.startswith(STARTS_PROCESSES))
+    """Begin with files that take long: one of them at the end would keep one core idle."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_collection_finish() -> None:

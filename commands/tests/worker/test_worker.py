@@ -167,7 +167,7 @@ async def test_a_worker_lets_more_come_while_commands_run(is_busy: bool) -> None
     """A busy one waits longer than the last claim took, but not for the end of its commands."""
     worker: Any = worker_of(Bench())
     passed = asyncio.Event()
-    running = asyncio.create_task(asyncio.sleep(WAIT_SECONDS))
+    running = asyncio.create_task(asyncio.Event().wait())
     if is_busy:
         worker._running[running] = None
     asyncio.get_running_loop().call_later(0.02, passed.set)
