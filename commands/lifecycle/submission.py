@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from commands.lifecycle import insertion, locking, writing
-from commands.models import AuditEntry, Command, Priority, Status
+from commands.models import AuditEntry, Command, Priority
 from vehicles.models import Vehicle
 
 TURN = timedelta(minutes=1)
@@ -80,18 +80,20 @@ def _turns(commands: list[Command]) -> list[timedelta]:
     return [later + TURN * place for place in range(first, first + len(commands))]
 
 
+# `LIKE` is the condition of the index `command_waiting_of_user`.
 FEW = """
     SELECT count(*), count(*) FILTER (WHERE campaign_id IS NULL), count(*) FILTER (
         WHERE campaign_id IS NULL AND priority = 'interactive' AND batch_id IS NULL
     ) FROM (
         SELECT campaign_id, priority, batch_id FROM commands_command
-        WHERE submitted_by_id = %s AND status = 'pending' LIMIT %s
+        WHERE submitted_by_id = %s AND status LIKE '%%pending' LIMIT %s
     ) AS few
 """
 SOME = """(
     SELECT count(*) FROM (
         SELECT 1 FROM commands_command
-        WHERE submitted_by_id = %s AND status = 'pending' AND campaign_id IS NULL {more} LIMIT %s
+        WHERE submitted_by_id = %s AND status LIKE '%%pending' AND campaign_id IS NULL {more}
+        LIMIT %s
     ) AS few
 )"""
 SINGLE = "AND priority = 'interactive' AND batch_id IS NULL"
@@ -122,10 +124,8 @@ def _check_limit(user_id: int, pending: int, more: int) -> None:
     if pending >= MAX_TURNS:
         until, pending = _counted.get(user_id, (0.0, 0))
         if monotonic() >= until:
-            all_pending = Command.objects.filter(
-                submitted_by=user_id, status=Status.PENDING, campaign=None
-            )
-            until, pending = monotonic() + COUNT_SECONDS, all_pending.count()
+            all_pending = Command.objects.pending_of(user_id).count()
+            until, pending = monotonic() + COUNT_SECONDS, all_pending
         _counted[user_id] = until, pending + (more if pending + more <= limit else 0)
     if pending + more > limit:
         raise TooManyPending(pending, limit)

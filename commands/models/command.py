@@ -30,6 +30,10 @@ TO_READ_BACK = (
 # A range, so that a query with it can use no other partial index than `command_vehicle_queue`,
 # whatever the planner's statistics say.
 IN_LINE = Q(status__range=(Status.PENDING, Status.PENDING))
+# Two more ways to say that a command is pending, each the condition of one index. No other query
+# can use that index: one for `status = 'pending'` would, while the statistics know of no such row.
+MAY_EXPIRE = Q(status__startswith=Status.PENDING)
+IS_COUNTED_FOR_USER = Q(status__endswith=Status.PENDING)
 IS_DUE = ~Q(not_before__gt=Now())
 
 
@@ -100,7 +104,11 @@ class CommandQuerySet(models.QuerySet["Command"]):
         return self.filter(lost_workers__lt=MAX_LOST_WORKERS - 1)
 
     def overdue(self) -> CommandQuerySet:
-        return self.filter(status=Status.PENDING, expires_at__lte=Now()).order_by("expires_at")
+        return self.filter(MAY_EXPIRE, expires_at__lte=Now()).order_by("expires_at")
+
+    def pending_of(self, user_id: int) -> CommandQuerySet:
+        """Return the pending commands of the user that are counted for their limit."""
+        return self.filter(IS_COUNTED_FOR_USER, submitted_by=user_id, campaign=None)
 
     def lapsed(self) -> CommandQuerySet:
         """Return the commands whose worker has stopped renewing their lease."""
@@ -247,9 +255,7 @@ class Command(models.Model):
                 fields=["vehicle", "submitted_at", "command_id"],
                 condition=IN_LINE,
             ),
-            models.Index(
-                name="command_overdue", fields=["expires_at"], condition=Q(status=Status.PENDING)
-            ),
+            models.Index(name="command_expiring", fields=["expires_at"], condition=MAY_EXPIRE),
             models.Index(
                 name="command_lapsed",
                 fields=["lease_expires_at"],
@@ -263,9 +269,9 @@ class Command(models.Model):
             ),
             # Read by a submission: how many of the user's commands wait.
             models.Index(
-                name="command_queue_of_user",
+                name="command_waiting_of_user",
                 fields=["submitted_by", "campaign", "priority", "batch"],
-                condition=Q(status=Status.PENDING),
+                condition=IS_COUNTED_FOR_USER,
             ),
             # Read by the lists of the API, the console and the admin.
             models.Index(name="command_latest", fields=["-submitted_at"]),

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from commands.api import bodies
 from commands.database.compiled import Compiled
 from commands.database.keyset import Listing
-from commands.models import Command, CommandQuerySet, Status, sees_all_commands
+from commands.models import IN_LINE, Command, CommandQuerySet, sees_all_commands
 from vehicles.models import (
     Ecu,
     Vehicle,
@@ -50,7 +50,7 @@ def _rows(visible: CommandQuerySet) -> Any:
 
 def with_waiting(vehicles: VehicleQuerySet, visible: CommandQuerySet) -> VehicleQuerySet:
     """Annotate `commands_waiting`, the number of those of the visible commands."""
-    waiting = visible.filter(vehicle=OuterRef("pk"), status=Status.PENDING)
+    waiting = visible.filter(IN_LINE, vehicle=OuterRef("pk"))
     count = waiting.order_by().values("vehicle").values(count=Count("*"))
     return vehicles.annotate(commands_waiting=Coalesce(Subquery(count), 0))
 

@@ -1,0 +1,29 @@
+from django.db import migrations, models
+from django.db.models import Q
+
+from commands.database.indexes import AddIndexConcurrently
+
+
+class Migration(migrations.Migration):
+    """Give two indexes of pending commands conditions that only their own queries repeat."""
+
+    atomic = False
+    dependencies = [("commands", "0036_browser_sessions")]
+    operations = [
+        AddIndexConcurrently(
+            "command",
+            models.Index(
+                name="command_expiring",
+                fields=["expires_at"],
+                condition=Q(status__startswith="pending"),
+            ),
+        ),
+        AddIndexConcurrently(
+            "command",
+            models.Index(
+                name="command_waiting_of_user",
+                fields=["submitted_by", "campaign", "priority", "batch"],
+                condition=Q(status__endswith="pending"),
+            ),
+        ),
+    ]
