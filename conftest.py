@@ -21,7 +21,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from commands import export, lifecycle
-from commands.accounts import kept
+from commands.accounts import user_cache
 from commands.accounts.tokens import AccessToken
 from commands.database.threads import EXPORTS_AT_ONCE
 from commands.models import Command
@@ -195,7 +195,7 @@ def api(user: User | None) -> APIClient:
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> Callable[[User], APIClient]:
     """Return clients whose user and login a process knows for the rest of the test."""
-    monkeypatch.setattr(kept, "KEPT_SECONDS", 3_600.0)
+    monkeypatch.setattr(user_cache, "KEPT_SECONDS", 3_600.0)
 
     def known_client(user: User) -> APIClient:
         client = api(user)

@@ -7,7 +7,7 @@ class CommandsConfig(AppConfig):
     def ready(self) -> None:
         # Imported for the receivers and checks that they register.
         from commands import audit, checks
-        from commands.accounts import limits, sessions, tokens
+        from commands.accounts import login_limit, sessions, tokens
         from commands.metrics import scrape
 
         scrape.reset_counters()

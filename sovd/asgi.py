@@ -12,7 +12,7 @@ from channels.routing import URLRouter
 from django.conf import settings
 from django.urls import path, re_path
 
-from commands.accounts import kept, startup
+from commands.accounts import startup, user_cache
 from commands.metrics import exporter, scrape
 from commands.notifications import publisher
 from commands.stream.consumer import NoSuchStream, ResponseConsumer
@@ -52,6 +52,6 @@ exporter.serve("WEB_METRICS_PORT", scrape.page)
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     publisher.attach()
-    kept.Watch.start()
+    user_cache.Watch.start()
     scope = normalized(scope)  # one name: a stream would keep the other in memory
     await _BY_TYPE[scope["type"]](scope, receive, send)

@@ -16,7 +16,7 @@ from dotenv.parser import Binding, parse_stream
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from commands.refusal import refuse
+from commands.start_refusal import refuse
 
 HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")

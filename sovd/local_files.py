@@ -7,7 +7,7 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 
 from django.core.management.utils import get_random_secret_key
 
-from commands.refusal import refuse
+from commands.start_refusal import refuse
 from sovd.env import reason
 
 

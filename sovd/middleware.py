@@ -12,7 +12,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import empty
 from django_structlog.signals import bind_extra_request_finished_metadata
 
-from commands.accounts.limits import LoginRefused
+from commands.accounts.login_limit import LoginRefused
 from commands.api.exceptions import Unavailable
 from commands.database.threads import CONNECTION_LOST
 from sovd.health import PROBES

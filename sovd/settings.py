@@ -16,7 +16,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 from django.conf import global_settings
 
-from commands.refusal import refuse
+from commands.start_refusal import refuse
 from sovd import databases, logs
 from sovd.env import (
     Environment,

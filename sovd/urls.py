@@ -42,7 +42,7 @@ urlpatterns = [
     path("accounts/logout-everywhere/", LogoutEverywhereView.as_view(), name="logout-everywhere"),
     path("admin/login/", redirect_to_login),
     path("admin/", admin.site.urls),
-    path("sovd/", include("commands.facade.urls")),
+    path("sovd/", include("commands.sovd_facade.urls")),
     path("api/schema/", SchemaView.as_view(), name="schema"),
     path("api/docs/", DocsView.as_view(), name="docs"),
     # /healthz, /readyz and /metrics: see sovd.middleware.probes

@@ -10,8 +10,8 @@ from rest_framework_simplejwt.exceptions import InvalidToken, TokenError
 from rest_framework_simplejwt.tokens import Token
 from rest_framework_simplejwt.utils import aware_utcnow
 
-from commands.accounts.kept import Kept
 from commands.accounts.tokens import ODD_CLAIMS, user_of
+from commands.accounts.user_cache import Kept
 
 _tokens = Kept()  # of valid signatures, by their text
 

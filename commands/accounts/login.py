@@ -21,7 +21,7 @@ from rest_framework.request import Request
 
 from commands import audit
 from commands.accounts import mail_choice, sessions
-from commands.accounts.limits import LoginRefused, forget_attempts
+from commands.accounts.login_limit import LoginRefused, forget_attempts
 from commands.accounts.tokens import end, end_logins, session_keys_of
 from commands.models import Action, BrowserSession, TokenFamily
 

@@ -16,7 +16,7 @@ from django.db import connection
 from django.http import HttpRequest
 from rest_framework import status
 
-from commands.accounts.limits import LoginRefused, count_attempt, uncount_attempt
+from commands.accounts.login_limit import LoginRefused, count_attempt, uncount_attempt
 
 HASHES_AT_ONCE = 4  # of this process
 WAIT_SECONDS = 2  # for one of these places

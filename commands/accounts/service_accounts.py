@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 from rest_framework.request import Request
 
-from commands.accounts.limits import count_attempt
+from commands.accounts.login_limit import count_attempt
 from commands.accounts.tokens import AccessToken, RefreshToken
 from commands.models import ServiceAccount
 

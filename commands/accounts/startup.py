@@ -14,7 +14,7 @@ from django.db.backends.signals import connection_created
 
 from commands.accounts import demo_users
 from commands.database.probe import encoding_problem, probe
-from commands.refusal import refuse
+from commands.start_refusal import refuse
 
 SERVERS = {"daphne", "uvicorn", "hypercorn", "granian", "gunicorn"}
 

@@ -24,7 +24,7 @@ from django.utils.crypto import constant_time_compare
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import InvalidToken
 
-from commands.accounts import kept
+from commands.accounts import user_cache
 from commands.models import BrowserSession, StreamTicket, TokenFamily
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def family_of(token: tokens.Token) -> TokenFamily:
 
 def user_of(token: tokens.Token) -> User:
     """Return the user of an access token, kept for seconds. Raise InvalidToken if it has ended."""
-    return _valid_family(token, kept.family).user
+    return _valid_family(token, user_cache.family).user
 
 
 def _valid_family(token: tokens.Token, get: Callable[..., TokenFamily]) -> TokenFamily:
@@ -106,7 +106,7 @@ def renew(token: RefreshToken) -> RefreshToken:
 def end(family: TokenFamily) -> None:
     """End this login, with all tokens that follow from it."""
     family.delete()
-    kept.changed(family.user_id)
+    user_cache.changed(family.user_id)
 
 
 @transaction.atomic
@@ -115,7 +115,7 @@ def end_logins(user: User) -> None:
     TokenFamily.objects.filter(user=user).delete()
     StreamTicket.objects.filter(user=user).delete()
     Session.objects.filter(pk__in=session_keys_of(user)).delete()
-    kept.changed(user.pk)
+    user_cache.changed(user.pk)
 
 
 def session_keys_of(user: User) -> list[str]:

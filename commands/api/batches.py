@@ -27,7 +27,7 @@ from commands.api.pagination import Pages
 from commands.api.results.serializers import SummarySerializer
 from commands.api.schema.marks import errors, submission
 from commands.api.submission import IdempotentCreateMixin, MaySubmit
-from commands.api.throttling import CommandThrottle
+from commands.api.submission_limit import CommandThrottle
 from commands.api.vehicle_choice import (
     VehicleChoiceSerializer,
     VehiclePreviewSerializer,

@@ -9,8 +9,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from commands.campaigns.windows import next_window
+from commands.deliveries import outbox
 from commands.models import Campaign, CampaignState, CampaignStop
-from commands.webhooks import outbox
 
 
 class NotNow(Exception):

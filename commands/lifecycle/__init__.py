@@ -43,8 +43,8 @@ from commands.lifecycle.moves import (
 )
 from commands.lifecycle.readiness import mark_all_ready, mark_ready
 from commands.lifecycle.releases import release, release_lapsed, sweep
-from commands.lifecycle.steps import ClaimedMove, Step, write_group
 from commands.lifecycle.submission import TooManyPending, submit, submit_many
+from commands.lifecycle.worker_moves import ClaimedMove, Step, write_group
 from commands.lifecycle.writing import AlreadyEnded, LostClaim, keep_exchanges, write_once
 
 __all__ = [

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from commands import events
 from commands.database.compiled import Compiled
-from commands.lifecycle import claiming, readiness, writing
+from commands.lifecycle import claim_statements, readiness, writing
 from commands.metrics import counters
 from commands.models import MAX_LOST_WORKERS, Command, ErrorCode, Status
 from vehicles.connectors import CONNECTORS, READ_BACK
@@ -34,12 +34,12 @@ def claim(
     """
     claimed: list[Command] = []
     names = frozenset(connectors)
-    if not claiming.ready(names).rows():
+    if not claim_statements.ready(names).rows():
         return claimed
     size = limit
     for _ in range(PAGES):
         suspects = has_suspect or any(command.is_suspect for command in claimed)
-        found = _claim_page(claiming.page(names, size, suspects), limit, claimed)
+        found = _claim_page(claim_statements.page(names, size, suspects), limit, claimed)
         if found < size or len(claimed) == limit:
             break
         size = min(size * 4, PAGE)
@@ -54,13 +54,13 @@ def _claim_page(page: Compiled, limit: int, claimed: list[Command]) -> int:
     try:
         with transaction.atomic():
             found = dict(page.rows())
-            commands = claiming.runnable(found)
+            commands = claim_statements.runnable(found)
             suspects = [command for command in commands if command.is_suspect]
             chosen = [command for command in commands if command not in suspects[1:]]
             chosen = chosen[: limit - len(claimed)]
             if chosen:
-                claiming.assign(chosen)
-                claiming.read_ecus(chosen)
+                claim_statements.assign(chosen)
+                claim_statements.read_ecus(chosen)
                 _attach_meanings(chosen)
             _clear(found, commands)
     except IntegrityError as error:  # another worker just claimed for one of these vehicles
@@ -121,7 +121,7 @@ def _claim_to_read_back(command: Command, lost: int) -> None:
         _lapsed(),
         claim_token=token,
         claim_sequence_number=command.last_sequence_number + 1,
-        lease_expires_at=claiming.lease_end(),
+        lease_expires_at=claim_statements.lease_end(),
         lost_workers=lost,
     )
     command.claim_token, command.lost_workers = token, lost
@@ -144,7 +144,7 @@ def renew(commands: list[Command]) -> None:
     with transaction.atomic():
         rows = _held(commands).order_by("pk").select_for_update()
         Command.objects.filter(pk__in=rows.values("pk")).update(
-            lease_expires_at=claiming.lease_end()
+            lease_expires_at=claim_statements.lease_end()
         )
 
 

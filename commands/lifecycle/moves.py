@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from commands import events
 from commands.lifecycle import locking, writing
-from commands.lifecycle.steps import ClaimedMove, Step
+from commands.lifecycle.worker_moves import ClaimedMove, Step
 from commands.lifecycle.writing import AlreadyEnded, LostClaim
 from commands.models import Command, CommandQuerySet, ErrorCode, Status
 from vehicles.models import ConnectionStatus

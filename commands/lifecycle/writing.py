@@ -12,12 +12,12 @@ from django.db.models.functions import Now
 
 from commands import events
 from commands.database.threads import CONNECTION_LOST
+from commands.deliveries import outbox
 from commands.events import Entry
 from commands.lifecycle import readiness
 from commands.metrics import counters, log_lines
 from commands.models import TERMINAL, Command, Event, Exchange, Status, still
 from commands.notifications import WORKERS, publisher
-from commands.webhooks import outbox
 
 logger = logging.getLogger(__name__)
 MOVES = {

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from commands.refusal import refuse
+from commands.start_refusal import refuse
 
 
 def no_problem() -> str:

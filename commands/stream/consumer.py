@@ -16,7 +16,7 @@ from commands.database.errors import meaning_of
 from commands.database.threads import in_thread
 from commands.metrics import counters
 from commands.stream import origin, protocol
-from commands.stream.connections import Connections
+from commands.stream.connection_manager import Connections
 from commands.stream.protocol import Close, Refusal, Rejection
 from commands.stream.request import StreamRequest, read_request
 
@@ -28,8 +28,8 @@ PUSH = "sovd.push"  # an extension of our server: see `Push` in subscription.py
 class ResponseConsumer(AsyncWebsocketConsumer):
     """One subscriber: `/ws/responses/<command_id>?token=<access JWT>[&after=N]`.
 
-    Group messages do not arrive here. The connection manager of the process, in `connections.py`,
-    receives them once and hands them to the subscriptions of their command.
+    Group messages do not arrive here. The `connection_manager` of the process receives them once
+    and hands them to the subscriptions of their command.
     """
 
     _forwarding: asyncio.Task[None] | None = None

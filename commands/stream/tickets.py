@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 from rest_framework.request import Request
 
-from commands.accounts import kept, logins
+from commands.accounts import logins, user_cache
 from commands.database.compiled import Compiled, columns, loaded
 from commands.models import Command, StreamTicket
 
@@ -74,7 +74,9 @@ def redeem(ticket: str, command_id: str) -> Grant:
     if row.expires_at <= now or not is_active or not _is(row.command_id, command_id):
         raise NotATicket
     return Grant(
-        kept.user(row.user_id), max(0.0, (row.stream_ends_at - now).total_seconds()), row.login
+        user_cache.user(row.user_id),
+        max(0.0, (row.stream_ends_at - now).total_seconds()),
+        row.login,
     )
 
 

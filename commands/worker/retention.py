@@ -8,8 +8,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from commands.accounts import sessions
-from commands.accounts.limits import window
+from commands.accounts.login_limit import window
 from commands.api import idempotency
+from commands.deliveries import delivery
 from commands.models import (
     CampaignKey,
     IdempotencyKey,
@@ -18,7 +19,6 @@ from commands.models import (
     TokenFamily,
     WebhookDelivery,
 )
-from commands.webhooks import delivery
 
 AT_ONCE = 10_000  # rows of one DELETE; the rest is left to the next minute
 

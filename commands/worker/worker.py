@@ -18,12 +18,12 @@ from commands.database.threads import CONNECTION_LOST, in_import_thread, in_thre
 from commands.metrics import counters
 from commands.models import Command
 from commands.notifications import WORKERS, Listener, publisher
+from commands.worker.deliveries import Deliveries
 from commands.worker.execution import Execution, Stop
 from commands.worker.leases import Leases, poll_seconds
 from commands.worker.presence import Presence
 from commands.worker.pruning import prune
 from commands.worker.retention import delete_expired
-from commands.worker.webhooks import Deliveries
 from commands.worker.writer import Writer
 from vehicles.connectors.base import Connector
 from vehicles.descriptions.importing import import_next

@@ -21,7 +21,7 @@ from commands import batches, lifecycle
 from commands.accounts.tokens import AccessToken
 from commands.metrics import scrape
 from commands.models import Batch, Command
-from commands.stream.connections import missed_lines
+from commands.stream.connection_manager import missed_lines
 from commands.stream.subscription import read_log
 from dev.bench.load import PARAMS
 from vehicles.models import Vehicle

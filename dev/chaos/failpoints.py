@@ -16,7 +16,7 @@ from unittest.mock import patch
 from django.db import OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from commands.lifecycle import insertion, steps
+from commands.lifecycle import insertion, worker_moves
 from commands.notifications import Publisher
 
 FAILPOINT = re.compile(
@@ -73,7 +73,7 @@ class Failpoints:
 
         with (
             patch.object(BaseDatabaseWrapper, "commit", commit_between_points),
-            patch.object(steps, "store", between_points(steps.store)),
+            patch.object(worker_moves, "store", between_points(worker_moves.store)),
             patch.object(insertion, "by_one_statement", between_points(insertion.by_one_statement)),
             patch.object(Publisher, "publish", publish_before_point),
         ):

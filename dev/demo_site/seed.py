@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from commands import lifecycle
 from commands.campaigns import plan
-from commands.lifecycle import claiming
+from commands.lifecycle import claim_statements
 from commands.management.commands.demo_data import VEHICLES as DEMO
 from commands.models import Batch, Campaign, Command
 from vehicles.connectors.base import Exchange, Response, VehicleError
@@ -169,7 +169,7 @@ def submit(
 
 def carried_out(command: Command) -> Command:
     """Let a mocked vehicle carry it out at once."""
-    claiming.assign([command])
+    claim_statements.assign([command])
     try:
         for response in responses_to(command):
             write = lifecycle.complete if response.is_final else lifecycle.respond
@@ -206,7 +206,7 @@ def ended(command: Command, n: int) -> None:
         Command.objects.filter(pk=command.pk).update(expires_at=Now())
         lifecycle.expire_overdue()
     elif n % 15 in (3, 7):
-        claiming.assign([command])
+        claim_statements.assign([command])
         if n % 15 == 3:
             lifecycle.fail(command, "vehicle_unreachable", UNREACHABLE)
         else:
@@ -272,7 +272,7 @@ def trouble_code(n: int) -> dict[str, Any]:
 
 def completed_with(vehicle: Vehicle, responses: list[dict[str, Any]]) -> Command:
     command = submit(vehicle)
-    claiming.assign([command])
+    claim_statements.assign([command])
     complete_with(command, responses)
     return command
 
@@ -285,7 +285,7 @@ def complete_with(command: Command, responses: Iterable[dict[str, Any]]) -> None
 
 def failed(vehicle: Vehicle) -> Command:
     command = submit(vehicle)
-    claiming.assign([command])
+    claim_statements.assign([command])
     lifecycle.fail(command, "vehicle_refused", f"{FORMULA} {HOSTILE}")
     return command
 
@@ -293,7 +293,7 @@ def failed(vehicle: Vehicle) -> Command:
 def running(vehicle: Vehicle) -> Command:
     """Make a command that has two responses and waits for the third."""
     command = submit(vehicle)
-    claiming.assign([command])
+    claim_statements.assign([command])
     for response in islice(responses_to(command), 2):
         lifecycle.respond(command, response.response)
     held = timezone.now() + timedelta(days=1)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from commands.lifecycle import claiming
+from commands.lifecycle import claim_statements
 from commands.models import Command
 from dev.demo_site.seed import complete_with, trouble_code
 
@@ -27,5 +27,5 @@ if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
     _, command_id, *numbers = sys.argv
     command = Command.objects.get(pk=command_id)
-    claiming.assign([command])
+    claim_statements.assign([command])
     complete_with(command, responses(*map(int, numbers)))

@@ -17,7 +17,7 @@ from sovd.tests.processes import until
 from sovd.tests.site import ask
 
 BASE: Path = settings.BASE_DIR
-RULES = BASE / "monitoring" / "rules.yml"
+RULES = BASE / "monitoring" / "alerts.yml"
 SCRAPE_SECONDS = 2
 WINDOW = f"{4 * SCRAPE_SECONDS}s"  # in place of minutes
 
@@ -61,7 +61,7 @@ class Prometheus:
 def prometheus(directory: Path, targets: Targets) -> Iterator[Prometheus]:
     port = free_port()
     (directory / "prometheus.yml").write_text(yaml.safe_dump(configuration()))
-    (directory / "rules.yml").write_text(with_short_waits(RULES.read_text()))
+    (directory / "alerts.yml").write_text(with_short_waits(RULES.read_text()))
     server = Prometheus(directory, port)
     server.watch(targets)
     command: Sequence[str | Path] = [
@@ -84,7 +84,7 @@ def configuration() -> dict[str, Any]:
     """Return our configuration with files in place of DNS, the only part that needs containers."""
     ours: dict[str, Any] = yaml.safe_load((BASE / "prometheus.yml").read_text())
     ours["global"] = {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": "1s"}
-    ours["rule_files"] = ["rules.yml"]
+    ours["rule_files"] = ["alerts.yml"]
     for job in ours["scrape_configs"]:
         del job["dns_sd_configs"]
         job["file_sd_configs"] = [{"files": [f"{job['job_name']}.json"], "refresh_interval": "1s"}]

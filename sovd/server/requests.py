@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from commands.stream import protocol
 from commands.stream.consumer import PUSH
 from commands.stream.protocol import Rejection
-from sovd.server.sockets import Socket, http_answer
+from sovd.server.websockets import Socket, http_answer
 from vehicles.descriptions.storage import max_bytes
 
 HEAD_BYTES = 16 * 1024  # of the request line and the headers

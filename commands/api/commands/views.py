@@ -30,7 +30,7 @@ from commands.api.pagination import is_filtered
 from commands.api.results.serializers import ComparisonSerializer
 from commands.api.schema.marks import errors, submission
 from commands.api.submission import IdempotentCreateMixin, MaySubmit
-from commands.api.throttling import CommandThrottle
+from commands.api.submission_limit import CommandThrottle
 from commands.api.views import IgnoreAccept
 from commands.models import Action, Command, CommandQuerySet, Priority, Status
 from vehicles.api import MayViewVehicles

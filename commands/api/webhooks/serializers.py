@@ -7,9 +7,9 @@ from django.db.models.functions import Now
 from rest_framework import serializers
 from rest_framework.exceptions import PermissionDenied, ValidationError
 
+from commands.deliveries.addresses import NotAllowed, check_url
 from commands.models import DeliveryState, Webhook, WebhookDelivery, WebhookEvent, sees_all_commands
 from commands.models.webhook import COLUMNS, SECRET_OVERLAP, new_secret
-from commands.webhooks.addresses import NotAllowed, check_url
 from vehicles.serializers import StrictBooleanField, StrictCharField, StrictSerializer
 
 MAX_WEBHOOKS = 20  # of one user

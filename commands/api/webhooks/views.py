@@ -17,7 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from commands import audit
 from commands.api.schema.marks import errors
-from commands.api.throttling import CommandThrottle
+from commands.api.submission_limit import CommandThrottle
 from commands.api.views import ApiView
 from commands.api.webhooks.serializers import (
     DeliverySerializer,

@@ -3,9 +3,9 @@
 import { listBatches, listCampaigns, listCommands, listVehicles, listViews } from "./api.js";
 import { batchAddress, commandAddress, statusLabel } from "./command.js";
 import { counted } from "./format.js";
+import { lastWeekAddress, modelName, vehicleAddress } from "./known_vehicles.js";
 import { pageActions } from "./page_keys.js";
 import { viewer } from "./site.js";
-import { lastWeekAddress, modelName, vehicleAddress } from "./vehicle.js";
 import { pinnedVehicles, recentVehicles } from "./visits.js";
 
 const FOUND = 5; // of a kind

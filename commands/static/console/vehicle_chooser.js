@@ -2,9 +2,9 @@
 
 import { listVehicles } from "./api.js";
 import { element, showMessage } from "./dom.js";
+import { connectionBadge, findVehicle, knownVehicle, modelName, remember } from "./known_vehicles.js";
 import { PagedList } from "./paged_list.js";
 import { RowSelection } from "./row_selection.js";
-import { connectionBadge, findVehicle, knownVehicle, modelName, remember } from "./vehicle.js";
 
 const PAGE_SIZE = 25;
 const REFRESH_MS = 15_000;

@@ -1,7 +1,7 @@
 // The vehicles that the user has opened last in this browser, and those that were pinned.
 
+import { modelName } from "./known_vehicles.js";
 import { loadValue, saveValue } from "./site.js";
-import { modelName } from "./vehicle.js";
 
 const RECENT = 8;
 

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework_simplejwt.tokens import Token
 
-from commands.accounts import kept
+from commands.accounts import user_cache
 from commands.accounts.tokens import AccessToken, RefreshToken
 from commands.models import TokenFamily
 from commands.tests.accounts.doors import (
@@ -129,7 +129,7 @@ def test_clocks_of_two_hosts_may_differ_by_seconds(
 
 
 def test_a_token_that_is_kept_expires(operator: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "KEPT_SECONDS", 3600)
+    monkeypatch.setattr(user_cache, "KEPT_SECONDS", 3600)
     a_moment_ago = int(timezone.now().timestamp()) - 6  # it counts for ten seconds: LEEWAY
     token = signed(AccessToken.for_user(operator), exp=a_moment_ago)
     assert ask(token) == 200

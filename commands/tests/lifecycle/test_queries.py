@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from commands import lifecycle
 from commands.models import Command, Event
-from commands.stream.connections import POLL_LINES, missed_lines
+from commands.stream.connection_manager import POLL_LINES, missed_lines
 from commands.tests.lifecycle.rows import HOUR, put
 from commands.tests.query_plans import add_old_commands
 from conftest import make_vehicle, mark_seen, submit

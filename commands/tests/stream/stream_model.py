@@ -113,7 +113,7 @@ class Stream:
             if DOUBLE in state.faults:
                 yield f"{DOUBLE} {line}", self.offer(spend(state), line)
 
-    # --- commands/stream/connections.py: join, then read; and the poll
+    # --- commands/stream/connection_manager.py: join, then read; and the poll
 
     def connect(self, state: State) -> Steps:
         """`streams.add(subscription)`, a new one after the lines that the client has"""

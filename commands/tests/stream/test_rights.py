@@ -12,7 +12,7 @@ from commands.accounts import logins
 from commands.accounts.tokens import RefreshToken
 from commands.database.threads import in_thread
 from commands.models import Command
-from commands.stream.connections import Connections
+from commands.stream.connection_manager import Connections
 from commands.stream.request import read_request
 from commands.stream.rights import Reader, reader_of, refusals
 from commands.stream.tickets import Grant

@@ -17,7 +17,7 @@ from vehicles.connectors.doip.configuration import (
 from vehicles.connectors.doip.errors import SURVIVABLE
 from vehicles.connectors.doip.gateway import Gateways
 from vehicles.connectors.doip.identity import link_to
-from vehicles.connectors.doip.link import Link
+from vehicles.connectors.doip.requests import Link
 from vehicles.connectors.errors import NoAnswer
 from vehicles.connectors.reading_back import until_proved
 

@@ -10,7 +10,7 @@ from vehicles.connectors.doip.configuration import DoipSettings, EcuAddress, all
 from vehicles.connectors.doip.errors import SURVIVABLE
 from vehicles.connectors.doip.gateway import Gateway
 from vehicles.connectors.doip.identification import vin_of
-from vehicles.connectors.doip.link import Link
+from vehicles.connectors.doip.requests import Link
 from vehicles.connectors.errors import NoAnswer
 
 

@@ -2,7 +2,7 @@
 
 import { commandAddress, runTime, statusBadge } from "../command.js";
 import { element } from "../dom.js";
-import { modelName, vehicleLink } from "../vehicle.js";
+import { modelName, vehicleLink } from "../known_vehicles.js";
 import { resultSummary } from "./result_summary.js";
 
 /** Fill `node`, or create it. Unchanged parts stay untouched: they may have the focus, or a selection. */

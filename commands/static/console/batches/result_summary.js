@@ -3,8 +3,8 @@
 
 import { asText, element } from "../dom.js";
 import { counted } from "../format.js";
+import { isConnected } from "../known_vehicles.js";
 import { explain } from "../labels.js";
-import { isConnected } from "../vehicle.js";
 
 const MAX_CODES = 8;
 const MAX_TEXT = 120; // characters; the command's own page has all of it

@@ -4,8 +4,8 @@ import { getPage, listCommandTypes, listResults, Submission, submitBatch } from 
 import { batchAddress } from "../command.js";
 import { byId, showMessage } from "../dom.js";
 import { whole } from "../format.js";
+import { isConnected } from "../known_vehicles.js";
 import { viewer } from "../site.js";
-import { isConnected } from "../vehicle.js";
 import { BatchConfirmation } from "./batch_confirmation.js";
 
 const FAILED = ["failed", "timed_out", "expired"];

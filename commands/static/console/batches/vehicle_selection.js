@@ -3,7 +3,7 @@
 import { previewBatch } from "../api.js";
 import { button, element, reconcile } from "../dom.js";
 import { counted } from "../format.js";
-import { isConnected } from "../vehicle.js";
+import { isConnected } from "../known_vehicles.js";
 import { VehicleChooser } from "../vehicle_chooser.js";
 
 export class VehicleSelection {

@@ -15,11 +15,11 @@ import { byId, element, reconcile, showMessage, update } from "../dom.js";
 import { askOnClick, isNoticeWanted, offerNotice, tellEnd } from "../end_notice.js";
 import { exportBy } from "../export.js";
 import { counted, time, whole } from "../format.js";
+import { vehicleLink } from "../known_vehicles.js";
 import { explain } from "../labels.js";
 import { PagedList } from "../paged_list.js";
 import { Poll } from "../poll.js";
 import { viewer } from "../site.js";
-import { vehicleLink } from "../vehicle.js";
 import { asBatch, campaignAddress, countsText, stateBadge } from "./state.js";
 
 const REFRESH_MS = 2_000;

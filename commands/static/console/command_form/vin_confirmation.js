@@ -2,7 +2,7 @@
 
 import { parameters } from "../command.js";
 import { showFieldError } from "../dom.js";
-import { connectionBadge, modelName } from "../vehicle.js";
+import { connectionBadge, modelName } from "../known_vehicles.js";
 import { ClearPreview } from "./clear_preview.js";
 
 const CHARACTERS = 6;

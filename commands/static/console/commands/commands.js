@@ -6,12 +6,12 @@ import { byId, cell, element, update } from "../dom.js";
 import { exportBy } from "../export.js";
 import { FilterForm } from "../filters.js";
 import { time } from "../format.js";
+import { vehicleLink } from "../known_vehicles.js";
 import { ENDED } from "../labels.js";
 import { PagedList } from "../paged_list.js";
 import { RowSelection } from "../row_selection.js";
 import { SavedViews } from "../saved_views.js";
 import { viewer } from "../site.js";
-import { vehicleLink } from "../vehicle.js";
 import { CancelDialog } from "./cancel_dialog.js";
 import { showFilterChips } from "./filter_chips.js";
 

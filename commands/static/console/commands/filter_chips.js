@@ -1,7 +1,7 @@
 // The vehicle or the batch that a link has narrowed the list to, each with a way to remove the filter.
 
 import { button, element, reconcile } from "../dom.js";
-import { findVehicle } from "../vehicle.js";
+import { findVehicle } from "../known_vehicles.js";
 
 const SUBJECTS = [
   ["vehicle_id", "Vehicle", vinOf],

@@ -3,9 +3,9 @@
 import { commandSummary } from "../command.js";
 import { asText, byId, cell, element, reconcile, showMessage } from "../dom.js";
 import { time } from "../format.js";
+import { vehicleLink } from "../known_vehicles.js";
 import { explain } from "../labels.js";
 import { viewer } from "../site.js";
-import { vehicleLink } from "../vehicle.js";
 
 /** The statuses of failed commands, as a query of the list of commands. */
 export const FAILED_QUERY = "status=failed&status=timed_out&status=expired";

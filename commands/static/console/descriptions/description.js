@@ -3,8 +3,8 @@
 import { deleteDescription, getDescription } from "../api.js";
 import { byId, element, showMessage, update } from "../dom.js";
 import { counted, time, whole } from "../format.js";
+import { vehicleAddress } from "../known_vehicles.js";
 import { Poll } from "../poll.js";
-import { vehicleAddress } from "../vehicle.js";
 import { stateBadge, usage } from "./state.js";
 
 const REFRESH_MS = 3000;

@@ -3,8 +3,8 @@
 import { commandAddress } from "../command.js";
 import { asText, byId, element, showMessage, update } from "../dom.js";
 import { counted, time } from "../format.js";
+import { connectionBadge, modelName } from "../known_vehicles.js";
 import { bySubmitter, sourceLink } from "../trouble_codes.js";
-import { connectionBadge, modelName } from "../vehicle.js";
 
 export function showFacts(vehicle) {
   document.title = `${vehicle.vin} · SOVD command console`;

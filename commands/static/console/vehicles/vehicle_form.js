@@ -2,8 +2,8 @@
 
 import { addVehicle, changeVehicle, getVehicle, listConnectors, listDescriptions } from "../api.js";
 import { byId, reconcile, showLines } from "../dom.js";
+import { vehicleAddress } from "../known_vehicles.js";
 import { ParameterField } from "../parameter_field.js";
-import { vehicleAddress } from "../vehicle.js";
 import { EcuRows } from "./ecu_rows.js";
 import { SettingsFields } from "./settings_fields.js";
 

@@ -4,11 +4,11 @@ import { listVehicles } from "../api.js";
 import { byId, element, update } from "../dom.js";
 import { FilterForm } from "../filters.js";
 import { time } from "../format.js";
+import { connectionBadge, modelName, vehicleLink } from "../known_vehicles.js";
 import { PagedList } from "../paged_list.js";
 import { RowSelection } from "../row_selection.js";
 import { SavedViews } from "../saved_views.js";
 import { viewer } from "../site.js";
-import { connectionBadge, modelName, vehicleLink } from "../vehicle.js";
 import { TagDialog } from "./tag_dialog.js";
 import { tagList } from "./tags.js";
 

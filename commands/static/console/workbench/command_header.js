@@ -5,10 +5,10 @@ import { batchAddress, parameters, statusBadge, statusLabel } from "../command.j
 import { badge, element, showMessage, update } from "../dom.js";
 import { askOnClick, offerNotice, tellEnd } from "../end_notice.js";
 import { counted, duration, time } from "../format.js";
+import { connectionBadge, lastWeekAddress, modelName, vehicleAddress } from "../known_vehicles.js";
 import { ENDED, explain } from "../labels.js";
 import { openPalette } from "../palette_key.js";
 import { viewer } from "../site.js";
-import { connectionBadge, lastWeekAddress, modelName, vehicleAddress } from "../vehicle.js";
 import { noteVisit } from "../visits.js";
 
 const PAGE_TITLE = document.title;

@@ -2,10 +2,10 @@
 
 import { cancelCommand, getCommand, getStreamTicket, serverNow } from "../api.js";
 import { counted, time } from "../format.js";
+import { findVehicle, isConnected, refreshVehicle } from "../known_vehicles.js";
 import { ENDED, explain } from "../labels.js";
 import { StreamFollower } from "../live/stream.js";
 import { Poll } from "../poll.js";
-import { findVehicle, isConnected, refreshVehicle } from "../vehicle.js";
 import { interruptionText } from "./command_header.js";
 
 const VEHICLE_REFRESH_MS = 5000;

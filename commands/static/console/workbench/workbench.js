@@ -4,8 +4,8 @@ import { ApiError, getCommand, listCommandTypes, Submission, submitCommand } fro
 import { commandAddress } from "../command.js";
 import { byId, showMessage } from "../dom.js";
 import { time } from "../format.js";
+import { isConnected } from "../known_vehicles.js";
 import { viewer } from "../site.js";
-import { isConnected } from "../vehicle.js";
 import { VehicleChooser } from "../vehicle_chooser.js";
 import { Composer } from "./composer.js";
 import { LiveCommand } from "./live_command.js";
