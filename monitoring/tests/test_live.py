@@ -72,7 +72,6 @@ def watched(topology: Topology) -> Iterator[tuple[Stack, Prometheus]]:
     """Run the topology and a Prometheus that reaches every target."""
     with scratch_directory() as directory, topology(directory) as stack:
         until(stack.site.is_up)
-        stack.site.log_in()  # a later fault may refuse it
         with prometheus(directory, stack.targets) as watching:
             expected = sum(map(len, stack.targets.values()))
             until(lambda: watching.total("up") == expected)
@@ -251,7 +250,7 @@ def test_an_unsafe_command_loses_its_worker(stack: Stack, watching: Prometheus) 
     """The process that notices the loss has just started."""
     stack.kill_workers()
     stack.start_workers(MOCK_VEHICLE_TIMEOUT_RATE=1)
-    _, text = post(stack.site, ClearDTC)
+    _, text = post(stack.site, body_of(stack.site, ClearDTC))
     command_id = json.loads(text)["command_id"]
     until(lambda: stack.site.status_of(command_id) == "in_progress")
     until(lambda: is_sent(stack, command_id))
@@ -261,9 +260,12 @@ def test_an_unsafe_command_loses_its_worker(stack: Stack, watching: Prometheus) 
     assert stack.site.status_of(command_id) == "failed"
 
 
-def post(site: Site, command: dict[str, Any]) -> tuple[int, str]:
+def body_of(site: Site, command: dict[str, Any]) -> dict[str, Any]:
     (vehicle,) = site.get(f"/api/v1/vehicles/?search={VINS[0]}")["results"]
-    body = {"vehicle_id": vehicle["vehicle_id"], **command}
+    return {"vehicle_id": vehicle["vehicle_id"], **command}
+
+
+def post(site: Site, body: dict[str, Any]) -> tuple[int, str]:
     return ask(site.port, "POST", "/api/v1/commands/", body, site.token)
 
 
@@ -284,6 +286,7 @@ def test_a_webhook_is_disabled(stack: Stack, watching: Prometheus) -> None:
 
 def test_requests_fail(stack: Stack, watching: Prometheus) -> None:
     """The database takes no writes: submissions are refused, and everything else works."""
+    body = body_of(stack.site, ReadDTC)
     with psycopg.connect(stack.own_servers.postgres.url, autocommit=True) as connection:
         connection.execute("ALTER DATABASE sovd SET default_transaction_read_only = on")
         connection.execute(
@@ -292,9 +295,10 @@ def test_requests_fail(stack: Stack, watching: Prometheus) -> None:
         )
         try:
             while "RequestsFail" not in watching.firing():
-                post(stack.site, ReadDTC)
+                post(stack.site, body)
         finally:
             connection.execute("ALTER DATABASE sovd RESET default_transaction_read_only")
+            until(lambda: post(stack.site, body)[0] == 201)
 
 
 def test_streams_are_refused(stack: Stack, watching: Prometheus) -> None:

@@ -64,14 +64,11 @@ class Site:
     @property
     def token(self) -> str:
         if not self._token:
-            self.log_in()
+            body = {"username": self._username, "password": PASSWORD}
+            status, text = ask(self.port, "POST", "/api/v1/token/", body)
+            assert status == 200, text
+            self._token = json.loads(text)["access"]
         return self._token
-
-    def log_in(self) -> None:
-        body = {"username": self._username, "password": PASSWORD}
-        status, text = ask(self.port, "POST", "/api/v1/token/", body)
-        assert status == 200, text
-        self._token = json.loads(text)["access"]
 
     def submit(self, vin: str = VINS[0]) -> str:
         (vehicle,) = self.get(f"/api/v1/vehicles/?search={vin}")["results"]
