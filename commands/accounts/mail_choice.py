@@ -60,11 +60,11 @@ class AddressView(LoginRequiredMixin, View):
             messages.error(request, f"{error.messages[0]} Your address was not changed.")
             return redirect("account")
         user = User.objects.select_for_update().get(pk=cast(User, request.user).pk)
-        before, user.email = user.email, address
-        user.save(update_fields=["email"])
-        if not address:
-            _end(user)
-        audit.record(request, Action.CHANGE_ACCOUNT, email=address, email_before=before)
+        if user.email != address:
+            audit.record(request, Action.CHANGE_ACCOUNT, email=address, email_before=user.email)
+            user.email = address
+            user.save(update_fields=["email"])
+            _use_address(user)
         messages.success(request, "Your e-mail address is saved.")
         return redirect("account")
 
@@ -74,6 +74,14 @@ def _begin(user: User) -> None:
     again = {"is_active": True, "disabled_reason": "", "failures": 0}
     now = {"enabled_at": Now(), "paused_until": Now()}
     Webhook.objects.update_or_create(owner=user, is_mail=True, defaults=asked | again | now)
+
+
+def _use_address(user: User) -> None:
+    """Begin again with a new address, which may mend what failed, or end without one."""
+    if not user.email:
+        _end(user)
+    elif (choice := of(user)) and not choice.is_active:
+        _begin(user)
 
 
 def _end(user: User) -> None:

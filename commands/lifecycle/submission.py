@@ -80,20 +80,22 @@ def _turns(commands: list[Command]) -> list[timedelta]:
     return [later + TURN * place for place in range(first, first + len(commands))]
 
 
-# `LIKE` is the condition of the index `command_waiting_of_user`.
+# The condition and the order of the index `command_waiting_of_user`. Without the order, Postgres
+# may hope to find as many rows soon by reading the table.
 FEW = """
     SELECT count(*), count(*) FILTER (WHERE campaign_id IS NULL), count(*) FILTER (
         WHERE campaign_id IS NULL AND priority = 'interactive' AND batch_id IS NULL
     ) FROM (
         SELECT campaign_id, priority, batch_id FROM commands_command
-        WHERE submitted_by_id = %s AND status LIKE '%%pending' LIMIT %s
+        WHERE submitted_by_id = %s AND status LIKE '%%pending'
+        ORDER BY submitted_by_id, campaign_id, priority, batch_id LIMIT %s
     ) AS few
 """
 SOME = """(
     SELECT count(*) FROM (
         SELECT 1 FROM commands_command
         WHERE submitted_by_id = %s AND status LIKE '%%pending' AND campaign_id IS NULL {more}
-        LIMIT %s
+        ORDER BY submitted_by_id, campaign_id, priority, batch_id LIMIT %s
     ) AS few
 )"""
 SINGLE = "AND priority = 'interactive' AND batch_id IS NULL"

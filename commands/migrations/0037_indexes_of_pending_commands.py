@@ -1,7 +1,7 @@
 from django.db import migrations, models
-from django.db.models import Q
 
 from commands.database.indexes import AddIndexConcurrently
+from commands.database.like import like
 
 
 class Migration(migrations.Migration):
@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             models.Index(
                 name="command_expiring",
                 fields=["expires_at"],
-                condition=Q(status__startswith="pending"),
+                condition=like("status", "pending%"),
             ),
         ),
         AddIndexConcurrently(
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             models.Index(
                 name="command_waiting_of_user",
                 fields=["submitted_by", "campaign", "priority", "batch"],
-                condition=Q(status__endswith="pending"),
+                condition=like("status", "%pending"),
             ),
         ),
     ]

@@ -83,7 +83,7 @@ class ServiceAccount(models.Model):
 
 
 class LogInCount(models.Model):
-    """Attempts to log in with one name from one address since `since`. See accounts/limits.py."""
+    """Attempts to log in with one name from one address since `since`: see `login_limit`."""
 
     digest = models.CharField(max_length=64, primary_key=True)
     attempts = models.PositiveIntegerField(default=0)

@@ -320,6 +320,20 @@ async def test_a_user_changes_the_address_to_which_e_mails_go(
     assert entry.details == {"email": "new@example.com", "email_before": "starter@example.com"}
 
 
+def test_a_new_address_begins_again_and_the_same_changes_nothing(
+    starter: User, mail_server: MailServer
+) -> None:
+    ask(starter)
+    failed = {"is_active": False, "failures": 9, "disabled_reason": "no such mailbox"}
+    Webhook.objects.update(**failed)
+    save_address(starter, "starter@example.com")
+    assert not Webhook.objects.get().is_active
+    assert not AuditEntry.objects.filter(details__has_key="email").exists()
+    save_address(starter, "new@example.com")
+    choice = Webhook.objects.get()
+    assert (choice.is_active, choice.failures, choice.disabled_reason) == (True, 0, "")
+
+
 def save_address(user: User, address: str) -> str:
     """Enter it in the form of the account page. Return the page that follows."""
     client = browser(user)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -70,6 +71,30 @@ def test_a_sweep_without_work_has_few_queries(claimed: Command) -> None:
     assert len(queries(lifecycle.sweep)) == 3
     assert queries(lambda: lifecycle.renew([claimed] * 30)) == ["BEGIN", "UPDATE", "COMMIT"]
     assert len(queries(lambda: lifecycle.held([claimed] * 30))) == 1
+
+
+@pytest.mark.embedded
+def test_pending_commands_have_indexes_of_their_own(operator: User, vehicle: Vehicle) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        lifecycle.expire_overdue()
+        lifecycle.submit(operator, vehicle, "ReadDTC", {})
+    # Django notes the SQL for SQLite as it is before "%%" becomes "%".
+    overdue, count, *_ = (query["sql"].replace("%%", "%") for query in captured.captured_queries)
+    assert "command_expiring" in plan_without_scan(overdue)
+    assert "command_waiting_of_user" in plan_without_scan(count)
+
+
+def plan_without_scan(query: str) -> str:
+    """Return the plan of Postgres, which reads no small table by an index, or of SQLite."""
+    is_postgres = connection.vendor == "postgresql"
+    with connection.cursor() as cursor:
+        if is_postgres:
+            cursor.execute("SET enable_seqscan = off")
+        cursor.execute(f"{'EXPLAIN' if is_postgres else 'EXPLAIN QUERY PLAN'} {query}")
+        lines = str(cursor.fetchall())
+        if is_postgres:
+            cursor.execute("RESET enable_seqscan")
+    return lines
 
 
 def plan(queryset: Any) -> str:

@@ -54,7 +54,7 @@ export class SentCommands {
     this.#problem = problem;
   }
 
-  /** Send a command, and show it until it has ended. */
+  /** Send a command, and show it until it has ended. Return whether it was sent and followed. */
   async send(request) {
     try {
       const sent = new SentCommand(await this.#submission.submit(request));
@@ -63,8 +63,10 @@ export class SentCommands {
       while (this.#list.childElementCount > MAX_SHOWN) this.#list.lastChild.remove();
       sent.node.scrollIntoView({ block: "nearest" }); // the list of codes may be long
       await sent.follow();
+      return true;
     } catch (error) {
       this.showProblem(error);
+      return false;
     }
   }
 

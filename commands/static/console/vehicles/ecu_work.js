@@ -58,7 +58,6 @@ export class EcuWork {
   async #send(name, params, more = {}) {
     await this.#isShown; // an address may be typed before the vehicle is loaded
     const request = { vehicle_id: this.#vehicle.vehicle_id, command_name: name, command_params: params, ...more };
-    await this.#sent.send(request);
-    this.#options.onEnd();
+    if (await this.#sent.send(request)) this.#options.onEnd();
   }
 }
