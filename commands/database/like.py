@@ -10,7 +10,7 @@ from django.db.models.lookups import Lookup
 class Like(Lookup):  # type: ignore[type-arg]
     """Lookup by a pattern of our own, which stands in the SQL.
 
-    SQLite finds no index whose condition has a text where the query has a parameter.
+    SQLite takes no pattern that is a parameter for the pattern in the condition of an index.
     """
 
     lookup_name = "like"
