@@ -47,6 +47,22 @@ def plans(work: Callable[[], Any]) -> str:
     return "\n".join(plan_of(query["sql"]) for query in captured.captured_queries)
 
 
+def test_the_count_of_a_submission_reads_its_index_after_a_bulk_load(
+    waiting: list[Vehicle], operator: User, stranger: User
+) -> None:
+    """All that waits is of another user. The statistics are fresh, and no row was vacuumed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE commands_command SET submitted_by_id =
+                CASE status WHEN 'pending' THEN %s ELSE submitted_by_id END
+            """,
+            [stranger.pk],
+        )
+        cursor.execute("ANALYZE commands_command")
+    assert "command_waiting_of_user" in plans(lambda: submit(operator, waiting[1]))
+
+
 def test_each_path_reads_its_own_index(
     waiting: list[Vehicle], operator: User, viewer: User
 ) -> None:
